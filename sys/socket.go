@@ -15,6 +15,7 @@ const (
 	AF_INET6      = unix.AF_INET6
 	AF_UNIX       = unix.AF_UNIX
 	SOCK_NONBLOCK = unix.SOCK_NONBLOCK
+	SOCK_CLOEXEC  = unix.SOCK_CLOEXEC
 	MSG_NOSIGNAL  = unix.MSG_NOSIGNAL
 	MSG_MORE      = unix.MSG_MORE
 	POLLIN        = unix.POLLIN

@@ -1,0 +1,61 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/ringway/ringway/buf"
+)
+
+// Driver carries operations out. It is made and used on the loop's thread; only Wake may come from another.
+// The conformance kit in loop/drivertest says what every driver must do.
+type Driver interface {
+	// Name is "uring", "epoll" or "sim".
+	Name() string
+	// Submit starts an operation. Its results come out of a later Reap, never out of Submit itself.
+	Submit(op *Op)
+	// Cancel asks for an operation in flight to end early. Its last result still comes, exactly once: -ECANCELED, or what
+	// it was if it had already happened. An operation that is not in flight is left alone.
+	Cancel(op *Op)
+	// Wait hands everything submitted to the kernel and waits until something happened, d has passed (negative: without
+	// end) or Wake was called. With d of nought it never waits.
+	Wait(d time.Duration) error
+	// Reap delivers what has completed and returns how many results that were.
+	Reap() int
+	// Wake ends a Wait, now or the next one, from any thread.
+	Wake()
+	// Return gives back a block that a Result lent.
+	Return(b *buf.Block)
+	// NonBlocking reports whether sockets must have O_NONBLOCK set (epoll) or must not (io_uring).
+	NonBlocking() bool
+	// Stats are the driver's own counters.
+	Stats() DriverStats
+	// Trim returns memory of idle buffers to the kernel.
+	Trim()
+	// Close frees everything. Operations in flight get no result.
+	Close() error
+}
+
+// DriverStats are counters since the start, and the state of the buffers now.
+type DriverStats struct {
+	Submitted uint64 // operations
+	Completed uint64 // results
+	Enters    uint64 // calls that submit or wait
+	Starved   uint64 // receives that had to wait for a buffer
+	InFlight  int    // operations
+	Lent      int    // buffers that the loop has not returned
+}
+
+// DriverConfig are the sizes of a driver.
+type DriverConfig struct {
+	Entries    int // operations that can be submitted at once
+	RecvSize   int // bytes of a receive buffer
+	RecvBlocks int // most receive buffers lent or waiting at a time
+}
+
+// DefaultDriverConfig gives the sizes that suit a gateway's loop: 32 KiB receive buffers, at most 2,048 of them.
+func DefaultDriverConfig() DriverConfig {
+	return DriverConfig{Entries: 1024, RecvSize: 32 << 10, RecvBlocks: 2048}
+}
+
+// NewDriver opens a driver on the calling thread.
+type NewDriver func(DriverConfig) (Driver, error)

@@ -1,0 +1,158 @@
+package epoll
+
+import (
+	"fmt"
+
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
+)
+
+func (d *Driver) attemptQueued() {
+	if len(d.queued) == 0 {
+		return
+	}
+	d.trying, d.queued = d.queued, d.trying[:0]
+	for i, op := range d.trying {
+		d.trying[i] = nil
+		d.attempt(op)
+	}
+}
+
+// attempt tries op once: it finishes, or waits for the next edge.
+func (d *Driver) attempt(op *loop.Op) {
+	if op.Code == loop.OpClose {
+		d.closeFile(op)
+		return
+	}
+	f, e := d.file(op.FD)
+	if e != 0 {
+		d.finish(op, loop.Result{N: e})
+		return
+	}
+	switch op.Code {
+	case loop.OpRecv:
+		d.attemptRecv(op, f)
+	case loop.OpSend:
+		d.attemptSend(op, f, sys.Send(op.FD, op.Buf, sendFlags(op)))
+	case loop.OpSendmsg:
+		d.attemptSend(op, f, sys.Sendmsg(op.FD, op.Msg, sendFlags(op)))
+	case loop.OpAccept:
+		d.attemptAccept(op, f)
+	case loop.OpConnect:
+		d.attemptConnect(op, f)
+	case loop.OpPoll:
+		d.attemptPoll(op, f)
+	default:
+		panic(fmt.Sprintf("epoll: unknown operation %d", op.Code))
+	}
+}
+
+func (d *Driver) park(op *loop.Op, f *file, dir direction) {
+	if f.waiting[dir] != nil {
+		panic("epoll: two operations wait on one side of a descriptor")
+	}
+	f.waiting[dir] = op
+}
+
+func (d *Driver) attemptRecv(op *loop.Op, f *file) {
+	b := d.recv.Get()
+	if b == nil {
+		d.stats.Starved++
+		d.starved = append(d.starved, op)
+		return
+	}
+	n := sys.Recv(op.FD, b.Bytes)
+	if n <= 0 {
+		b.Put()
+		if n == -sys.EAGAIN {
+			f.ready[in] = false
+			d.park(op, f, in)
+			return
+		}
+		d.finish(op, loop.Result{N: n, Drained: true})
+		return
+	}
+	// A short read has emptied a stream socket: the next byte brings an edge. After a hang-up there is none to come.
+	if int(n) < len(b.Bytes) && !f.hangup {
+		f.ready[in] = false
+	}
+	b.Len = int(n)
+	d.stats.Lent++
+	d.finish(op, loop.Result{N: n, Block: b, Drained: !f.ready[in] && !f.hangup})
+}
+
+func (d *Driver) attemptSend(op *loop.Op, f *file, n int32) {
+	if n == -sys.EAGAIN {
+		f.ready[out] = false
+		d.park(op, f, out)
+		return
+	}
+	d.finish(op, loop.Result{N: n})
+}
+
+func sendFlags(op *loop.Op) uint32 {
+	if op.NotLast {
+		return sys.MSG_MORE
+	}
+	return 0
+}
+
+func (d *Driver) attemptAccept(op *loop.Op, f *file) {
+	for range maxAccepts {
+		n := sys.Accept(op.FD, true)
+		switch {
+		case n == -sys.EAGAIN:
+			f.ready[in] = false
+			d.park(op, f, in)
+			return
+		case n == -sys.ECONNABORTED:
+			continue
+		case n < 0:
+			d.finish(op, loop.Result{N: n})
+			return
+		}
+		d.done = append(d.done, outcome{op, loop.Result{N: n, More: true}})
+	}
+	d.queued = append(d.queued, op)
+}
+
+func (d *Driver) attemptConnect(op *loop.Op, f *file) {
+	if op.Driver.Slot == 0 { // first try
+		op.Driver.Slot = 1
+		f.ready[out] = false
+		n := sys.Connect(op.FD, op.Addr.Pointer(), op.Addr.Len())
+		if n == -sys.EINPROGRESS || n == -sys.EAGAIN {
+			d.park(op, f, out)
+			return
+		}
+		d.finish(op, loop.Result{N: n})
+		return
+	}
+	if !f.ready[out] || sys.Poll(op.FD, sys.POLLOUT) == 0 {
+		d.park(op, f, out) // the edge was that of the fresh socket, not of the connection
+		return
+	}
+	d.finish(op, loop.Result{N: sys.SocketError(int(op.FD))})
+}
+
+func (d *Driver) attemptPoll(op *loop.Op, f *file) {
+	dir := directionOf(op)
+	if got := sys.Poll(op.FD, op.Events); got != 0 {
+		d.finish(op, loop.Result{N: int32(uint16(got))})
+		return
+	}
+	f.ready[dir] = false
+	d.park(op, f, dir)
+}
+
+func (d *Driver) closeFile(op *loop.Op) {
+	if int(op.FD) < len(d.files) && (d.files[op.FD].waiting[in] != nil || d.files[op.FD].waiting[out] != nil) {
+		panic("epoll: descriptor closed with an operation in flight")
+	}
+	d.forget(op.FD)
+	n := int32(0)
+	if err := sys.Close(int(op.FD)); err != nil {
+		n = errnoOf(err)
+	}
+	d.finish(op, loop.Result{N: n})
+}

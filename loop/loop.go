@@ -1,0 +1,318 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringway/ringway/buf"
+	"github.com/ringway/ringway/sys"
+)
+
+// Config says how a loop is set up. DefaultConfig fills everything but Driver.
+type Config struct {
+	ID          int // loops are numbered from nought
+	Driver      NewDriver
+	DriverSizes DriverConfig
+	Pin         bool // bind the thread to processor ID
+	Budget      int  // tasks resumed before the kernel is asked for news again
+	PooledTasks int  // idle coroutines kept warm
+	TraceSpawns bool // remember where each task was spawned
+	Blocking    *Blocking
+	Log         *slog.Logger
+}
+
+// DefaultConfig gives the settings of loop id with the given driver.
+func DefaultConfig(id int, d NewDriver) Config {
+	return Config{ID: id, Driver: d, DriverSizes: DefaultDriverConfig(), Budget: 256, PooledTasks: 1024, Log: slog.Default()}
+}
+
+// Stats are a loop's counters since its start, and its state now.
+type Stats struct {
+	Driver  DriverStats
+	Ticks   uint64
+	Polls   uint64 // tasks resumed
+	Spawned uint64
+	Panics  uint64
+	Posted  uint64
+	Live    int // tasks
+	Pooled  int // idle coroutines
+	Timers  int
+}
+
+// Loop is one event loop on one locked thread. Everything but Post, Stop, Wait and On is for code that runs on it.
+type Loop struct {
+	cfg    Config
+	driver Driver
+	now    int64 // monotonic nanoseconds, read once a tick
+
+	current *Task
+	runq    runq
+	wheel   wheel
+	box     mailbox
+	stats   Stats
+
+	live        []*Task
+	pool        []*Task
+	blocking    *Blocking
+	ownBlocking bool
+	traceSpawns bool
+	closers     []func()
+
+	stopping bool
+	stopAt   int64
+	ended    atomic.Bool
+	done     chan struct{}
+	err      error
+	thread   threadID
+	idle     Timer
+}
+
+// clock is the origin of every loop's monotonic time.
+var clock = time.Now()
+
+func monotonic() int64 { return int64(time.Since(clock)) }
+
+// Start starts a loop on a thread of its own and returns when its driver is open.
+func Start(cfg Config) (*Loop, error) {
+	l := &Loop{cfg: cfg, blocking: cfg.Blocking, traceSpawns: cfg.TraceSpawns, done: make(chan struct{})}
+	if l.blocking == nil {
+		l.blocking, l.ownBlocking = NewBlocking(DefaultBlockingLimits()), true
+	}
+	if l.cfg.Log == nil {
+		l.cfg.Log = slog.Default()
+	}
+	opened := make(chan error, 1)
+	go l.main(opened)
+	if err := <-opened; err != nil {
+		<-l.done
+		return nil, fmt.Errorf("loop %d: %w", cfg.ID, err)
+	}
+	return l, nil
+}
+
+// SetMaxProcs gives Go's scheduler a processor more than there are loops, so that a busy goroutine never holds the one
+// that a loop needs back after a wait (law 3). It never lowers what is set.
+func SetMaxProcs(loops int) {
+	if want := loops + 1; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+}
+
+func (l *Loop) main(opened chan<- error) {
+	runtime.LockOSThread() // never unlocked: the thread ends with the loop
+	defer close(l.done)
+	if l.cfg.Pin {
+		if err := sys.PinThread(l.cfg.ID); err != nil {
+			l.cfg.Log.Warn("cannot pin loop to a processor", "loop", l.cfg.ID, "err", err)
+		}
+	}
+	l.thread = currentThread()
+	var err error
+	if l.driver, err = l.cfg.Driver(l.cfg.DriverSizes); err != nil {
+		opened <- err
+		return
+	}
+	l.now = monotonic()
+	l.wheel.init(l.now)
+	l.idle.Expirer = idleTrim{l}
+	l.StartTimer(&l.idle, trimInterval)
+	opened <- nil
+	for !l.over() {
+		if err := l.tick(); err != nil {
+			l.err = err
+			l.cfg.Log.Error("loop failed", "loop", l.cfg.ID, "err", err)
+			break
+		}
+	}
+	l.close()
+}
+
+// tick is one turn: messages, timers, tasks up to the budget, then one call that submits what they started and waits
+// for news, and the news.
+func (l *Loop) tick() error {
+	l.stats.Ticks++
+	if !l.box.empty() {
+		l.readMail()
+	}
+	l.wheel.advance(l.now)
+	for n := min(l.cfg.Budget, l.runq.len()); n > 0; n-- {
+		l.resume(l.runq.pop())
+	}
+	wait := time.Duration(0)
+	if l.runq.len() == 0 {
+		if wait = l.wheel.wait(l.now); wait != 0 {
+			l.box.asleep.Store(true)
+			if !l.box.empty() { // a message came between the look and the flag
+				wait = 0
+			}
+		}
+	}
+	err := l.driver.Wait(wait)
+	l.box.asleep.Store(false)
+	l.now = monotonic()
+	l.driver.Reap()
+	return err
+}
+
+func (l *Loop) readMail() {
+	for n := l.box.take(); n != nil; n = n.next {
+		l.stats.Posted++
+		n.f()
+	}
+}
+
+func (l *Loop) resume(t *Task) {
+	t.state = Running
+	t.polls++
+	l.stats.Polls++
+	l.current = t
+	t.co.resume()
+	l.current = nil
+	if t.state == Idle {
+		l.recycle(t)
+	}
+}
+
+// Now is the loop's monotonic time in nanoseconds, as read at the start of this tick.
+func (l *Loop) Now() int64 { return l.now }
+
+// ID is the loop's number.
+func (l *Loop) ID() int { return l.cfg.ID }
+
+// Current is the task that runs now; nil in a Completer, an Expirer or a posted function.
+func (l *Loop) Current() *Task { return l.current }
+
+// Log is the loop's logger.
+func (l *Loop) Log() *slog.Logger { return l.cfg.Log }
+
+// DriverName is the name of the loop's driver.
+func (l *Loop) DriverName() string { return l.driver.Name() }
+
+// NonBlocking reports whether sockets given to this loop must be non-blocking.
+func (l *Loop) NonBlocking() bool { return l.driver.NonBlocking() }
+
+// Submit starts an operation; op.Done gets its results.
+func (l *Loop) Submit(op *Op) { l.driver.Submit(op) }
+
+// CancelOp asks for an operation to end early.
+func (l *Loop) CancelOp(op *Op) { l.driver.Cancel(op) }
+
+// Return gives back a receive buffer.
+func (l *Loop) Return(b *buf.Block) { l.driver.Return(b) }
+
+// Stats gives the counters. On the loop only; use On from elsewhere.
+func (l *Loop) Stats() Stats {
+	s := l.stats
+	s.Driver = l.driver.Stats()
+	s.Live, s.Pooled, s.Timers = len(l.live), len(l.pool), l.wheel.count
+	return s
+}
+
+// AtClose registers f to run on the loop when it ends, last registered first.
+func (l *Loop) AtClose(f func()) { l.closers = append(l.closers, f) }
+
+// On runs f on the loop and waits until it has run; false says that the loop has ended. It must not be called on a loop.
+func (l *Loop) On(f func()) bool {
+	ran := make(chan struct{})
+	if !l.Post(func() { f(); close(ran) }) {
+		return false
+	}
+	select {
+	case <-ran:
+		return true
+	case <-l.done:
+		select {
+		case <-ran:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// Stop cancels every task with ErrStopped and ends the loop when they are gone, after grace at the latest.
+func (l *Loop) Stop(grace time.Duration) {
+	l.Post(func() {
+		if l.stopping {
+			return
+		}
+		l.stopping, l.stopAt = true, l.now+int64(grace)
+		l.StartTimer(&l.idle, grace)
+		for _, t := range append([]*Task(nil), l.live...) {
+			l.Cancel(t.Handle(), ErrStopped)
+		}
+	})
+}
+
+// Wait waits for the loop's end: nil after an orderly Stop, or what ended it.
+func (l *Loop) Wait() error {
+	<-l.done
+	return l.err
+}
+
+// over reports whether the loop may end: it was told to, nothing lives and nothing is in flight but what never ends.
+func (l *Loop) over() bool {
+	if !l.stopping {
+		return false
+	}
+	if len(l.live) == 0 && l.box.empty() && len(l.closers) == 0 && l.driver.Stats().InFlight == 0 {
+		return true
+	}
+	if len(l.live) == 0 && len(l.closers) > 0 {
+		l.runClosers()
+		return false
+	}
+	return l.now >= l.stopAt
+}
+
+func (l *Loop) runClosers() {
+	closers := l.closers
+	l.closers = nil
+	for i := len(closers) - 1; i >= 0; i-- {
+		closers[i]()
+	}
+}
+
+func (l *Loop) close() {
+	l.runClosers()
+	if n := len(l.live); n > 0 && l.err == nil {
+		l.err = fmt.Errorf("loop %d ended with %d tasks still alive, the first %q", l.cfg.ID, n, l.live[0].name)
+	}
+	l.ended.Store(true)
+	for _, t := range l.pool {
+		t.co.stop()
+	}
+	l.pool = nil
+	if l.ownBlocking {
+		l.blocking.Close()
+	}
+	if err := l.driver.Close(); err != nil {
+		l.err = errors.Join(l.err, err)
+	}
+	l.readMail() // what came too late; On sees done and answers false or true truthfully
+}
+
+func (l *Loop) onPanic(p *PanicError) {
+	l.cfg.Log.Error("task panicked", "loop", l.cfg.ID, "task", p.Task, "panic", fmt.Sprint(p.Value), "stack", string(p.Stack))
+}
+
+func (l *Loop) assertOnLoop() {
+	if checkThreads && l.thread != currentThread() {
+		panic("loop: called from another thread; use Post")
+	}
+}
+
+// trimInterval is how often idle buffers are looked at.
+const trimInterval = 5 * time.Second
+
+// idleTrim gives memory of unused buffers back, and wakes a loop that is stopping so that it sees its deadline.
+type idleTrim struct{ l *Loop }
+
+func (i idleTrim) Expire(*Timer) {
+	i.l.driver.Trim()
+	i.l.StartTimer(&i.l.idle, trimInterval)
+}

@@ -1,0 +1,131 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// ErrOffloadFull says that the blocking pool has as much waiting work as it takes.
+var ErrOffloadFull = errors.New("blocking pool is full")
+
+// Blocking is a bounded pool of ordinary goroutines for work that blocks. Loops share it.
+type Blocking struct {
+	mu      sync.Mutex // held for a few instructions only, never across work
+	queue   []func()
+	workers int
+	idle    int
+	wake    *sync.Cond
+	limits  BlockingLimits
+	closed  bool
+}
+
+// BlockingLimits bound a blocking pool.
+type BlockingLimits struct {
+	Workers int // goroutines
+	Queue   int // pieces of work that wait for one
+}
+
+// DefaultBlockingLimits are 32 goroutines and 4,096 waiting pieces of work.
+func DefaultBlockingLimits() BlockingLimits { return BlockingLimits{Workers: 32, Queue: 4096} }
+
+// NewBlocking makes a pool; its goroutines start when they are needed.
+func NewBlocking(limits BlockingLimits) *Blocking {
+	b := &Blocking{limits: limits}
+	b.wake = sync.NewCond(&b.mu)
+	return b
+}
+
+func (b *Blocking) submit(f func()) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || len(b.queue) >= b.limits.Queue {
+		return ErrOffloadFull
+	}
+	b.queue = append(b.queue, f)
+	switch {
+	case b.idle > 0:
+		b.wake.Signal()
+	case b.workers < b.limits.Workers:
+		b.workers++
+		go b.work()
+	}
+	return nil
+}
+
+func (b *Blocking) work() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		for len(b.queue) == 0 {
+			if b.closed {
+				b.workers--
+				return
+			}
+			b.idle++
+			b.wake.Wait()
+			b.idle--
+		}
+		f := b.queue[0]
+		b.queue[0] = nil
+		b.queue = b.queue[1:]
+		b.mu.Unlock()
+		f()
+		b.mu.Lock()
+	}
+}
+
+// Close lets the goroutines end once the waiting work is done.
+func (b *Blocking) Close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.wake.Broadcast()
+}
+
+// offloaded is one piece of work and the task that waits for it. It lives until both have let go of it.
+type offloaded struct {
+	task *Task
+	gen  uint32
+	done bool
+	err  error
+}
+
+// CancelWait leaves the work to finish on its own; what it returns is dropped.
+func (o *offloaded) CancelWait(t *Task) { t.loop.Ready(t) }
+
+// Offload runs f, which may block, on a goroutine of the blocking pool while the task waits. If the task is cancelled
+// meanwhile, Offload returns the cause at once and f goes on alone: f must not touch what belongs to the task then.
+// A panic in f comes back as an error.
+func (t *Task) Offload(f func() error) error {
+	l := t.loop
+	o := &offloaded{task: t, gen: t.gen}
+	err := l.blocking.submit(func() {
+		err := runOffloaded(f)
+		l.Post(func() {
+			o.err, o.done = err, true
+			if o.task.gen == o.gen {
+				l.Ready(o.task)
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for !o.done {
+		if err := t.Park(o); err != nil {
+			return err
+		}
+	}
+	return o.err
+}
+
+func runOffloaded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic in offloaded work: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return f()
+}

@@ -1,0 +1,70 @@
+package loop
+
+import (
+	"github.com/ringway/ringway/buf"
+	"github.com/ringway/ringway/sys"
+)
+
+// Code says what an operation does.
+type Code uint8
+
+// The operations that every driver carries out.
+const (
+	// OpRecv receives into a buffer that the driver lends: Result.Block, to be given back with Loop.Return. While it
+	// waits it holds no buffer.
+	OpRecv Code = iota + 1
+	// OpSend sends Buf; it may send less.
+	OpSend
+	// OpSendmsg sends the buffers of Msg; it may send less.
+	OpSendmsg
+	// OpAccept accepts connections until it is cancelled or fails: one Result a connection, N its descriptor, More set
+	// while it goes on.
+	OpAccept
+	// OpConnect connects the socket to Addr.
+	OpConnect
+	// OpPoll waits until one of Events holds; N is the set that does.
+	OpPoll
+	// OpClose closes FD. No other operation may be in flight on it.
+	OpClose
+)
+
+// Op is one operation. It is part of the record that starts it, on the heap, and belongs to the driver from Submit
+// until the Result without More. The driver does not copy what it points to.
+type Op struct {
+	Code      Code
+	PollFirst bool  // OpRecv: nothing is there yet, so wait before trying
+	NotLast   bool  // OpSend, OpSendmsg: more follows at once (MSG_MORE)
+	Events    int16 // OpPoll: sys.POLLIN, …
+	FD        int32
+	Buf       []byte
+	Msg       *sys.Msghdr
+	Addr      *sys.Sockaddr
+	Done      Completer
+
+	Driver DriverState // the driver's own; others leave it alone
+}
+
+// DriverState is what a driver keeps of an operation in flight.
+type DriverState struct {
+	Slot      uint32
+	InFlight  bool
+	Cancelled bool // Cancel was called
+	Aborted   bool // cancelled before the kernel saw it
+	Next      *Op  // link of a queue
+}
+
+// InFlight reports whether the operation is the driver's: between Submit and its last Result.
+func (op *Op) InFlight() bool { return op.Driver.InFlight }
+
+// Result is the outcome of an operation.
+type Result struct {
+	N       int32      // bytes, descriptor or events; -errno when it failed
+	Block   *buf.Block // OpRecv: the lent buffer, Len set; nil unless N > 0
+	More    bool       // the operation goes on
+	Drained bool       // OpRecv: the socket was empty afterwards
+}
+
+// Completer takes the results of an operation, on the loop and outside any task: it must not wait.
+type Completer interface {
+	Complete(op *Op, r Result)
+}

@@ -1,0 +1,293 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Runner is what a task runs. A long-lived record that implements it starts a task without allocating.
+type Runner interface {
+	Run(t *Task)
+}
+
+// RunFunc lets a function be a Runner.
+type RunFunc func(t *Task)
+
+// Run calls f.
+func (f RunFunc) Run(t *Task) { f(t) }
+
+// Canceler ends the wait that a task is parked in, so that Park returns the cause.
+type Canceler interface {
+	// CancelWait makes the task runnable (Loop.Ready), at once or as soon as the kernel lets go of its buffers.
+	CancelWait(t *Task)
+}
+
+// State says what a task is doing.
+type State uint8
+
+// The states of a task.
+const (
+	Idle State = iota // in the pool
+	Ready
+	Running
+	Parked
+)
+
+// String gives the state's name.
+func (s State) String() string { return [...]string{"idle", "ready", "running", "parked"}[s] }
+
+// ErrStopped is the cause that every task gets when its loop stops.
+var ErrStopped = errors.New("loop stopped")
+
+// Task is a coroutine of a loop together with what it runs now. Tasks are pooled: a *Task is valid inside Run only; a
+// Handle is what others may keep.
+type Task struct {
+	co     coroutine
+	loop   *Loop
+	runner Runner
+	name   string
+	site   uintptr // program counter of the spawn
+	state  State
+	gen    uint32
+	index  int // in the registry
+	polls  uint64
+
+	waiting Canceler
+	cause   error // set by Cancel
+	err     error // how the last run ended
+	joiners []*Task
+	sleep   Timer
+}
+
+// Handle names one run of a task.
+type Handle struct {
+	t   *Task
+	gen uint32
+}
+
+// PanicError is how a task ends whose code panicked.
+type PanicError struct {
+	Task  string
+	Value any
+	Stack []byte
+}
+
+// Error says which task panicked, and with what.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic in task %q: %v", e.Task, e.Value) }
+
+// Unwrap gives the value if it was an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Loop is the loop that the task belongs to.
+func (t *Task) Loop() *Loop { return t.loop }
+
+// Name is the name given at the spawn.
+func (t *Task) Name() string { return t.name }
+
+// Handle names this run of the task.
+func (t *Task) Handle() Handle { return Handle{t, t.gen} }
+
+// Cause is why the task was cancelled, or nil.
+func (t *Task) Cause() error { return t.cause }
+
+// ClearCause forgets a cancellation, for code that handled it and goes on.
+func (t *Task) ClearCause() { t.cause = nil }
+
+// body is the life of a pooled coroutine: run, wait in the pool, run.
+func (t *Task) body() {
+	for {
+		t.runOnce()
+		t.loop.finished(t)
+		if !t.co.suspend() {
+			return
+		}
+	}
+}
+
+func (t *Task) runOnce() {
+	defer func() {
+		if v := recover(); v != nil {
+			t.err = &PanicError{Task: t.name, Value: v, Stack: debug.Stack()}
+		}
+	}()
+	t.runner.Run(t)
+}
+
+// Go starts f as a task that runs at a later point of this tick or the next.
+func (l *Loop) Go(name string, f func(t *Task)) Handle { return l.spawn(name, RunFunc(f)) }
+
+// Spawn starts r as a task. It allocates nothing once the pool is warm.
+func (l *Loop) Spawn(name string, r Runner) Handle { return l.spawn(name, r) }
+
+func (l *Loop) spawn(name string, r Runner) Handle {
+	l.assertOnLoop()
+	t := l.takeTask()
+	t.runner, t.name = r, name
+	if l.traceSpawns {
+		var pc [1]uintptr
+		runtime.Callers(3, pc[:])
+		t.site = pc[0]
+	}
+	t.index = len(l.live)
+	l.live = append(l.live, t)
+	l.stats.Spawned++
+	t.state = Ready
+	l.runq.push(t)
+	return Handle{t, t.gen}
+}
+
+func (l *Loop) takeTask() *Task {
+	if n := len(l.pool) - 1; n >= 0 {
+		t := l.pool[n]
+		l.pool = l.pool[:n]
+		return t
+	}
+	t := &Task{loop: l}
+	t.sleep.init(t)
+	t.co.start(t.body)
+	return t
+}
+
+// finished runs at the end of a task, still inside its coroutine.
+func (l *Loop) finished(t *Task) {
+	last := len(l.live) - 1
+	l.live[t.index] = l.live[last]
+	l.live[t.index].index = t.index
+	l.live[last] = nil
+	l.live = l.live[:last]
+
+	if p, ok := t.err.(*PanicError); ok {
+		l.stats.Panics++
+		l.onPanic(p)
+	}
+	for _, j := range t.joiners {
+		l.Ready(j)
+	}
+	t.joiners = t.joiners[:0]
+	t.gen++
+	t.runner, t.cause, t.state = nil, nil, Idle
+}
+
+// recycle puts a finished task's coroutine into the pool, outside of it.
+func (l *Loop) recycle(t *Task) {
+	if t.err != nil || len(l.pool) >= l.cfg.PooledTasks {
+		t.err = nil
+		t.co.stop()
+		return
+	}
+	l.pool = append(l.pool, t)
+}
+
+// Park suspends the running task until somebody calls Ready for it. c ends the wait if the task is cancelled meanwhile;
+// then, and if it had been cancelled before, Park returns the cause. Ready may come without reason: the caller checks
+// its own condition again.
+func (t *Task) Park(c Canceler) error {
+	if t.cause != nil {
+		return t.cause
+	}
+	return t.ParkUncancelled(c)
+}
+
+// ParkUncancelled is Park that waits also when the task has been cancelled before: for waits that must see the
+// kernel's last word.
+func (t *Task) ParkUncancelled(c Canceler) error {
+	l := t.loop
+	if l.current != t {
+		panic("loop: Park outside the task")
+	}
+	t.waiting, t.state = c, Parked
+	l.current = nil
+	if !t.co.suspend() {
+		panic(ErrStopped) // unwinds the coroutine of a loop that was abandoned
+	}
+	t.waiting = nil
+	return t.cause
+}
+
+// Ready makes a parked task runnable; a task that is not parked is left alone.
+func (l *Loop) Ready(t *Task) {
+	if t.state == Parked {
+		t.state = Ready
+		l.runq.push(t)
+	}
+}
+
+// Yield lets every other runnable task and the kernel's news have a turn.
+func (t *Task) Yield() error {
+	l := t.loop
+	t.state = Parked
+	l.Ready(t)
+	l.current = nil
+	t.waiting = nil
+	if !t.co.suspend() {
+		panic(ErrStopped)
+	}
+	return t.cause
+}
+
+// Cancel makes the task's present or next wait return cause. It has no effect on a run that has ended.
+func (l *Loop) Cancel(h Handle, cause error) {
+	t := h.t
+	if t == nil || t.gen != h.gen || t.state == Idle || t.cause != nil {
+		return
+	}
+	t.cause = cause
+	if t.state == Parked && t.waiting != nil {
+		t.waiting.CancelWait(t)
+	}
+}
+
+// Done reports whether the run has ended.
+func (h Handle) Done() bool { return h.t == nil || h.t.gen != h.gen }
+
+// Join waits until the run behind h has ended, in the task t.
+func (t *Task) Join(h Handle) error {
+	for !h.Done() {
+		h.t.joiners = append(h.t.joiners, t)
+		err := t.Park(joinWait{h.t})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type joinWait struct{ target *Task }
+
+func (w joinWait) CancelWait(t *Task) {
+	for i, j := range w.target.joiners {
+		if j == t {
+			w.target.joiners = append(w.target.joiners[:i], w.target.joiners[i+1:]...)
+			break
+		}
+	}
+	t.loop.Ready(t)
+}
+
+// TaskInfo describes a live task.
+type TaskInfo struct {
+	Name  string
+	State string
+	Polls uint64 // times resumed
+	Site  string // file:line of the spawn, where Config.TraceSpawns is set
+}
+
+// Tasks lists the live tasks. It must be called on the loop; use Post from elsewhere.
+func (l *Loop) Tasks() []TaskInfo {
+	l.assertOnLoop()
+	out := make([]TaskInfo, 0, len(l.live))
+	for _, t := range l.live {
+		info := TaskInfo{Name: t.name, State: t.state.String(), Polls: t.polls}
+		if t.site != 0 {
+			f, _ := runtime.CallersFrames([]uintptr{t.site}).Next()
+			info.Site = fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+		out = append(out, info)
+	}
+	return out
+}

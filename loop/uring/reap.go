@@ -1,0 +1,83 @@
+package uring
+
+import (
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
+	ring "github.com/ringway/ringway/sys/uring"
+)
+
+// Reap delivers every completion that was ready when it was called.
+func (d *Driver) Reap() int {
+	n := d.ring.Completions()
+	for i := range n {
+		c := *d.ring.Peek(i)
+		if c.UserData >= tagEventfd {
+			d.internal(c)
+			continue
+		}
+		d.complete(c)
+	}
+	if n > 0 {
+		d.ring.Seen(n)
+	}
+	return int(n)
+}
+
+func (d *Driver) internal(c ring.CQE) {
+	if c.UserData == tagEventfd {
+		sys.EventfdDrain(d.wakeFD)
+		if c.Flags&ring.IORING_CQE_F_MORE == 0 {
+			d.watchEventfd()
+		}
+	}
+}
+
+func (d *Driver) complete(c ring.CQE) {
+	op := d.slots[c.UserData]
+	r := loop.Result{N: c.Res, More: c.Flags&ring.IORING_CQE_F_MORE != 0}
+	if op.Driver.Aborted {
+		r.N = -sys.ECANCELED // the completion is that of a no-op
+	} else if op.Code == loop.OpRecv && !d.received(op, c, &r) {
+		return
+	}
+	if !r.More {
+		d.slots[op.Driver.Slot] = nil
+		d.free = append(d.free, op.Driver.Slot)
+		op.Driver.InFlight = false
+	}
+	d.stats.Completed++
+	op.Done.Complete(op, r)
+}
+
+// received fills in the lent block; false says that the receive waits for a buffer and has no result yet.
+func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
+	r.Drained = c.Flags&ring.IORING_CQE_F_SOCK_NONEMPTY == 0
+	if c.Flags&ring.IORING_CQE_F_BUFFER != 0 {
+		b := d.recv.Block(c.Flags >> ring.IORING_CQE_BUFFER_SHIFT)
+		d.provided--
+		d.stats.Lent++
+		if c.Res <= 0 { // taken but not used
+			d.Return(b)
+			return true
+		}
+		b.Len = int(c.Res)
+		r.Block = b
+		return true
+	}
+	if c.Res != -sys.ENOBUFS || op.Driver.Cancelled {
+		return true
+	}
+	if d.provided > 0 { // a block came back since
+		d.push(op)
+		return false
+	}
+	d.target += firstBlocks
+	d.provide(firstBlocks)
+	if d.provided > 0 {
+		d.push(op)
+		return false
+	}
+	d.stats.Starved++
+	d.starved.push(op)
+	return false
+}
