@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// load is one way wrk exercises a proxy.
+type load struct {
+	name string
+	// group is the heading of the table it is shown in.
+	group string
+	label string
+	path  string
+	conns int
+	// fresh asks for a new connection per request.
+	fresh bool
+}
+
+// Headings of the tables.
+const (
+	groupSmall = "Keep-alive, 128-byte body"
+	groupLarge = "Keep-alive, larger bodies"
+	groupFresh = "A new connection per request, 128-byte body"
+)
+
+// idleScenario is the name of the scenario that no load makes, see idle.go.
+const idleScenario = "idle"
+
+// allLoads is the table of loads, in the order they are run and shown.
+func allLoads() []load {
+	return []load{
+		{name: "small-16", group: groupSmall, label: "16 connections", path: smallPath, conns: 16},
+		{name: "small-64", group: groupSmall, label: "64 connections", path: smallPath, conns: 64},
+		{name: "small-256", group: groupSmall, label: "256 connections", path: smallPath, conns: 256},
+		{name: "16k-64", group: groupLarge, label: "16 KiB, 64 connections", path: mediumPath, conns: 64},
+		{name: "1m-16", group: groupLarge, label: "1 MiB, 16 connections", path: largePath, conns: 16},
+		{name: "fresh-64", group: groupFresh, label: "64 at a time", path: smallPath, conns: 64, fresh: true},
+	}
+}
+
+// loadSample is one proxy under one load in one round. Times are microseconds;
+// the CPU's are per request.
+type loadSample struct {
+	Round             int     `json:"round"`
+	Scenario          string  `json:"scenario"`
+	Peer              string  `json:"peer"`
+	Requests          int64   `json:"requests"`
+	UserMicros        float64 `json:"user_us"`
+	SystemMicros      float64 `json:"system_us"`
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	P50Micros         float64 `json:"p50_us"`
+	P99Micros         float64 `json:"p99_us"`
+	Failures          int64   `json:"failures"`
+	FailureText       string  `json:"failure_text,omitempty"`
+}
+
+// totalMicros is the CPU time of one request.
+func (s loadSample) totalMicros() float64 { return s.UserMicros + s.SystemMicros }
+
+// settle lets a proxy finish with the connections of the last run before
+// the next reading, so that their end is not charged to another load.
+const settle = 200 * time.Millisecond
+
+// measure puts one proxy under one load.
+func (b *bench) measure(ctx context.Context, p *running, l load, round int, duration time.Duration) (loadSample, error) {
+	if err := pause(ctx, settle); err != nil {
+		return loadSample{}, err
+	}
+	before, err := readTree(p.child.pid())
+	if err != nil {
+		return loadSample{}, p.failure(err)
+	}
+	args := []string{
+		"-t", "1", "-c", strconv.Itoa(l.conns), "--latency",
+		"-d", strconv.Itoa(int(duration/time.Second)) + "s",
+	}
+	if l.fresh {
+		args = append(args, "-H", "Connection: close")
+	}
+	text, err := output(ctx, "", nil, b.wrk, append(args, "http://"+p.addr+l.path)...)
+	if err != nil {
+		return loadSample{}, p.failure(err)
+	}
+	result, err := parseWrk(text)
+	if err != nil {
+		return loadSample{}, p.failure(err)
+	}
+	after, err := readTree(p.child.pid())
+	if err != nil {
+		return loadSample{}, p.failure(err)
+	}
+	return newLoadSample(p.name, l.name, round, cpuOf(after).since(cpuOf(before)), result)
+}
+
+// newLoadSample divides the CPU time by the requests.
+func newLoadSample(peer, scenario string, round int, cpu cpuTime, result wrkResult) (loadSample, error) {
+	if result.requests <= 0 {
+		return loadSample{}, fmt.Errorf("%s answered no request of %s: %w",
+			peer, scenario, errors.New(result.failureText()))
+	}
+	perRequest := func(d time.Duration) float64 { return micros(d) / float64(result.requests) }
+	return loadSample{
+		Round: round, Scenario: scenario, Peer: peer,
+		Requests:          result.requests,
+		UserMicros:        perRequest(cpu.user),
+		SystemMicros:      perRequest(cpu.system),
+		RequestsPerSecond: result.perSecond,
+		P50Micros:         micros(result.p50),
+		P99Micros:         micros(result.p99),
+		Failures:          result.failures(),
+		FailureText:       result.failureText(),
+	}, nil
+}
+
+// micros is a duration in microseconds.
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// pause waits, or ends early with the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// warmup is how long each proxy is under each load before the first round:
+// caches, pools and Go's heap reach their size.
+const warmup = time.Second
+
+// results are the raw figures of all rounds.
+type results struct {
+	Loads []loadSample `json:"loads"`
+	Idle  []idleSample `json:"idle"`
+}
+
+// rotated returns the order of a round: each starts with the next proxy, so
+// that none is always the first or always runs after the same burden.
+func rotated[T any](all []T, round int) []T {
+	first := round % len(all)
+	return append(append([]T{}, all[first:]...), all[:first]...)
+}
+
+// runLoads starts every proxy and puts them under every load, round by round.
+func (b *bench) runLoads(ctx context.Context, contenders []contender, loads []load) ([]loadSample, error) {
+	var all []*running
+	for _, c := range contenders {
+		b.progress("starting %s", c.name)
+		p, err := b.start(ctx, c, nil)
+		if err != nil {
+			return nil, err
+		}
+		defer b.stop(p)
+		all = append(all, p)
+	}
+	var samples []loadSample
+	for round := 0; round <= b.options.rounds; round++ {
+		duration := b.options.duration
+		if round == 0 {
+			duration = warmup
+		}
+		for _, l := range loads {
+			for _, p := range rotated(all, round) {
+				sample, err := b.measure(ctx, p, l, round, duration)
+				if err != nil {
+					return nil, err
+				}
+				if round == 0 {
+					continue
+				}
+				b.progress("round %d/%d  %-9s  %-13s %6.1f + %6.1f µs  %7.0f/s  p99 %6.0f µs  %s",
+					round, b.options.rounds, l.name, p.name, sample.UserMicros, sample.SystemMicros,
+					sample.RequestsPerSecond, sample.P99Micros, sample.FailureText)
+				samples = append(samples, sample)
+			}
+		}
+		if round == 0 {
+			b.progress("warmed up")
+		}
+	}
+	return samples, nil
+}
+
+// runIdle measures the memory of connections at rest, round by round.
+func (b *bench) runIdle(ctx context.Context, contenders []contender) ([]idleSample, error) {
+	var samples []idleSample
+	for round := 1; round <= b.options.rounds; round++ {
+		for _, c := range rotated(contenders, round) {
+			sample, err := b.measureIdle(ctx, c, round)
+			if err != nil {
+				return nil, err
+			}
+			b.progress("round %d/%d  %-9s  %-13s %6.2f KiB RSS, %6.2f KiB PSS per connection  %s",
+				round, b.options.rounds, idleScenario, c.name, sample.rssPerConn(), sample.pssPerConn(), sample.FailureText)
+			samples = append(samples, sample)
+		}
+	}
+	return samples, nil
+}
