@@ -1,0 +1,237 @@
+package conn
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
+)
+
+// Conn is a stream connection of one loop. At rest it is this record and one pending receive: no task and no buffer.
+// One task at a time may read, one may write; they may be two.
+type Conn struct {
+	n      *Net
+	fd     int32
+	unix   bool
+	closed bool // Close was called
+	gone   bool // the descriptor is closed
+	local  netip.AddrPort
+	remote netip.AddrPort
+
+	rd reader
+	wr writer
+
+	closeOp loop.Op
+	// OnClosed, if set, is called once when the descriptor has been closed, outside any task.
+	OnClosed func(*Conn)
+}
+
+// Watcher is told of what happens on a connection that no task reads from. Its methods run outside any task.
+type Watcher interface {
+	// Readable says that there are bytes, an end or an error to be had from ReadBuf at once.
+	Readable(c *Conn)
+	// Expired says that the read deadline has passed.
+	Expired(c *Conn)
+}
+
+// New makes a connection of an open stream socket, which it owns from then on.
+func New(n *Net, fd int32, unix bool) *Conn {
+	c := &Conn{n: n, fd: fd, unix: unix}
+	n.open++
+	c.rd.init(c)
+	c.wr.init(c)
+	c.closeOp = loop.Op{Code: loop.OpClose, Done: (*closer)(c)}
+	return c
+}
+
+// Net is what the connection shares with the others of its loop.
+func (c *Conn) Net() *Net { return c.n }
+
+// FD is the descriptor; it stays the connection's.
+func (c *Conn) FD() int { return int(c.fd) }
+
+// Remote is the peer's address; the zero value for a Unix socket.
+func (c *Conn) Remote() netip.AddrPort {
+	if !c.remote.IsValid() && !c.unix && !c.gone {
+		c.remote, _ = sys.Getpeername(int(c.fd))
+	}
+	return c.remote
+}
+
+// Local is this side's address; the zero value for a Unix socket.
+func (c *Conn) Local() netip.AddrPort {
+	if !c.local.IsValid() && !c.unix && !c.gone {
+		c.local, _ = sys.Getsockname(int(c.fd))
+	}
+	return c.local
+}
+
+// LocalAddr is Local in the form of package net.
+func (c *Conn) LocalAddr() net.Addr { return c.addr(c.Local()) }
+
+// RemoteAddr is Remote in the form of package net.
+func (c *Conn) RemoteAddr() net.Addr { return c.addr(c.Remote()) }
+
+func (c *Conn) addr(ap netip.AddrPort) net.Addr {
+	if c.unix {
+		return &net.UnixAddr{Net: "unix"}
+	}
+	return net.TCPAddrFromAddrPort(ap)
+}
+
+// SetDeadline sets both deadlines; the zero time means none.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline makes reads fail with os.ErrDeadlineExceeded from t on.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.rd.deadline.set(c.n.Loop, untilOrNone(t))
+	return nil
+}
+
+// SetWriteDeadline makes writes fail with os.ErrDeadlineExceeded from t on. What was written before is not taken back.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.wr.deadline.set(c.n.Loop, untilOrNone(t))
+	return nil
+}
+
+// SetReadTimeout is SetReadDeadline counted from the loop's present time; 0 means none. It costs a few nanoseconds.
+func (c *Conn) SetReadTimeout(d time.Duration) { c.rd.deadline.set(c.n.Loop, d) }
+
+// SetWriteTimeout is SetWriteDeadline counted from the loop's present time; 0 means none.
+func (c *Conn) SetWriteTimeout(d time.Duration) { c.wr.deadline.set(c.n.Loop, d) }
+
+func untilOrNone(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(time.Until(t), 1)
+}
+
+// SetNoDelay switches Nagle's algorithm off, which is how connections start, or on.
+func (c *Conn) SetNoDelay(on bool) error {
+	if c.unix {
+		return nil
+	}
+	return sys.SetNoDelay(int(c.fd), on)
+}
+
+// Close ends the connection. A write in flight is finished first, as far as its deadline allows; a waiting read
+// returns net.ErrClosed. Close does not wait: OnClosed says when the descriptor is gone.
+func (c *Conn) Close() error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.closed = true
+	c.rd.close()
+	c.wr.close()
+	c.finishClose()
+	return nil
+}
+
+// Abort ends the connection at once and with a reset, so that the peer does not take what it got for the whole.
+func (c *Conn) Abort() {
+	if c.gone {
+		return
+	}
+	if !c.unix {
+		_ = sys.SetLinger0(int(c.fd))
+	}
+	c.wr.abort()
+	if !c.closed {
+		_ = c.Close()
+	}
+}
+
+// CloseWrite ends this side's direction after what was written; reads go on.
+func (c *Conn) CloseWrite() error {
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	return c.opError("close", sys.Shutdown(int(c.fd), sys.SHUT_WR))
+}
+
+// Closed reports whether Close was called.
+func (c *Conn) Closed() bool { return c.closed }
+
+// finishClose closes the descriptor once no operation is in flight on it.
+func (c *Conn) finishClose() {
+	if !c.closed || c.gone || c.rd.op.InFlight() || c.wr.op.InFlight() {
+		return
+	}
+	c.gone = true
+	c.n.Loop.StopTimer(&c.wr.deadline.timer)
+	c.closeOp.FD = c.fd
+	c.n.Loop.Submit(&c.closeOp)
+}
+
+// closer is the connection as the completer of its last operation.
+type closer Conn
+
+func (k *closer) Complete(*loop.Op, loop.Result) {
+	c := (*Conn)(k)
+	c.n.open--
+	if c.OnClosed != nil {
+		c.OnClosed(c)
+	}
+}
+
+// opError wraps err as package net does.
+func (c *Conn) opError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	network := "tcp"
+	if c.unix {
+		network = "unix"
+	}
+	return &net.OpError{Op: op, Net: network, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+var errDeadline = os.ErrDeadlineExceeded
+
+// deadline is a point in time and the timer that watches it. The timer is moved lazily: pushing the deadline back,
+// which every request does, is a store.
+type deadline struct {
+	at    int64 // of the loop's clock; 0: none
+	timer loop.Timer
+}
+
+func (d *deadline) set(l *loop.Loop, after time.Duration) {
+	if after <= 0 {
+		d.at = 0
+		return
+	}
+	at := l.Now() + int64(after)
+	if !d.timer.Active() || at < d.at || d.at == 0 {
+		l.StartTimerAt(&d.timer, at)
+	}
+	d.at = at
+}
+
+func (d *deadline) passed(l *loop.Loop) bool { return d.at != 0 && l.Now() >= d.at }
+
+// expire reports whether the deadline has really passed; if it was moved, the timer is set again.
+func (d *deadline) expire(l *loop.Loop) bool {
+	if d.at == 0 {
+		return false
+	}
+	if l.Now() >= d.at {
+		return true
+	}
+	l.StartTimerAt(&d.timer, d.at)
+	return false
+}

@@ -1,0 +1,114 @@
+package conn
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
+)
+
+// Address is a resolved address to dial.
+type Address struct {
+	sa   sys.Sockaddr
+	text string
+}
+
+// NewAddress takes ip:port or unix:/path. It resolves no names.
+func NewAddress(s string) (Address, error) {
+	sa, err := ParseAddress(s)
+	return Address{sa: sa, text: s}, err
+}
+
+// AddressOf is the address of an IP address and port.
+func AddressOf(ap netip.AddrPort) (Address, error) {
+	var sa sys.Sockaddr
+	err := sa.SetAddrPort(ap)
+	return Address{sa: sa, text: ap.String()}, err
+}
+
+// String gives the address as it was written.
+func (a *Address) String() string { return a.text }
+
+// dialing is a connect in flight and the task that waits for it.
+type dialing struct {
+	l        *loop.Loop
+	op       loop.Op
+	addr     sys.Sockaddr
+	task     *loop.Task
+	res      int32
+	done     bool
+	deadline loop.Timer
+	timedOut bool
+}
+
+func (d *dialing) Complete(_ *loop.Op, r loop.Result) {
+	d.done, d.res = true, r.N
+	d.l.Ready(d.task)
+}
+
+// Expire cancels the connect when its time is up.
+func (d *dialing) Expire(*loop.Timer) {
+	if !d.done {
+		d.timedOut = true
+		d.l.CancelOp(&d.op)
+	}
+}
+
+// CancelWait cancels the connect; its completion wakes the task.
+func (d *dialing) CancelWait(*loop.Task) { d.l.CancelOp(&d.op) }
+
+// Dial connects to addr within the timeout (0: the kernel's own). It must run in a task; a cancelled task gets its cause.
+func Dial(n *Net, addr *Address, timeout time.Duration) (*Conn, error) {
+	l := n.Loop
+	t := l.Current()
+	if err := t.Cause(); err != nil {
+		return nil, err
+	}
+	fd, err := sys.StreamSocket(addr.sa.Family(), l.NonBlocking())
+	if err != nil {
+		return nil, dialError(addr, err)
+	}
+	unix := addr.sa.Family() == sys.AF_UNIX
+	if !unix {
+		_ = sys.SetNoDelay(fd, true) // a socket without it is slower, not wrong
+	}
+	d := &dialing{l: l, addr: addr.sa, task: t}
+	d.op = loop.Op{Code: loop.OpConnect, FD: int32(fd), Addr: &d.addr, Done: d}
+	d.deadline.Expirer = d
+	l.Submit(&d.op)
+	if timeout > 0 {
+		l.StartTimer(&d.deadline, timeout)
+	}
+	var cause error
+	for !d.done {
+		if cause = t.ParkUncancelled(d); cause != nil {
+			l.CancelOp(&d.op)
+		}
+	}
+	l.StopTimer(&d.deadline)
+	c := New(n, int32(fd), unix)
+	switch {
+	case cause != nil:
+		err = cause
+	case d.timedOut && d.res < 0:
+		err = errDeadline
+	case d.res < 0:
+		err = sys.Error("connect", d.res)
+	default:
+		c.rd.drained = true // nothing can have come yet
+		return c, nil
+	}
+	_ = c.Close()
+	return nil, dialError(addr, err)
+}
+
+func dialError(addr *Address, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: textAddr(addr.text), Err: err}
+}
+
+type textAddr string
+
+func (textAddr) Network() string  { return "tcp" }
+func (a textAddr) String() string { return string(a) }

@@ -1,0 +1,168 @@
+package conn
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
+)
+
+// ListenConfig says where and how a loop listens.
+type ListenConfig struct {
+	Address  string // host:port with a numeric or empty host, or unix:/path
+	Backlog  int    // accept queue; 0 means 4,096
+	MaxConns int    // connections open at a time; 0 means no cap
+}
+
+// Acceptor takes accepted connections, on the loop and outside any task.
+type Acceptor interface {
+	Accept(c *Conn)
+}
+
+// acceptPause is how long a listener waits when the process has run out of descriptors or memory.
+const acceptPause = 100 * time.Millisecond
+
+// Listener accepts connections on one loop. Several loops listen on one address with a socket each (SO_REUSEPORT), among
+// which the kernel spreads connections.
+type Listener struct {
+	n        *Net
+	fd       int32
+	addr     netip.AddrPort
+	unix     bool
+	op       loop.Op
+	to       Acceptor
+	maxConns int
+	conns    int
+	closing  bool
+	paused   loop.Timer
+	closeOp  loop.Op
+
+	// Accepted, Paused and Capped count connections, pauses for lack of descriptors, and stops at the cap.
+	Accepted, Paused, Capped uint64
+}
+
+// ParseAddress turns host:port, :port or unix:/path into a socket address. It resolves no names.
+func ParseAddress(s string) (sys.Sockaddr, error) {
+	var sa sys.Sockaddr
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		return sa, sa.SetUnix(path)
+	}
+	if strings.HasPrefix(s, ":") {
+		s = "[::]" + s
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return sa, err
+	}
+	return sa, sa.SetAddrPort(ap)
+}
+
+// OpenListener opens a listening socket that any loop may take over with Listen. nonblock must be what the loop's
+// driver wants (Loop.NonBlocking).
+func OpenListener(cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort, err error) {
+	sa, err := ParseAddress(cfg.Address)
+	if err != nil {
+		return -1, addr, err
+	}
+	backlog := cfg.Backlog
+	if backlog == 0 {
+		backlog = 4096
+	}
+	fd, err = sys.Listen(&sa, sys.ListenOptions{Backlog: backlog, ReusePort: true, NoDelay: true, NonBlock: nonblock})
+	if err != nil {
+		return -1, addr, err
+	}
+	addr, err = sys.Getsockname(fd)
+	return fd, addr, err
+}
+
+// Listen accepts connections from the listening socket fd, which it owns from then on, and gives them to to.
+func Listen(n *Net, fd int, cfg ListenConfig, to Acceptor) *Listener {
+	ln := &Listener{n: n, fd: int32(fd), to: to, maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, "unix:")}
+	ln.addr, _ = sys.Getsockname(fd)
+	ln.op = loop.Op{Code: loop.OpAccept, FD: ln.fd, Done: ln}
+	ln.closeOp = loop.Op{Code: loop.OpClose, FD: ln.fd, Done: (*listenerCloser)(ln)}
+	ln.paused.Expirer = ln
+	n.Loop.Submit(&ln.op)
+	return ln
+}
+
+// Addr is the address listened on; the zero value for a Unix socket.
+func (ln *Listener) Addr() netip.AddrPort { return ln.addr }
+
+// Conns is the number of connections accepted here that are still open.
+func (ln *Listener) Conns() int { return ln.conns }
+
+// Complete takes an accepted connection, or the end of accepting.
+func (ln *Listener) Complete(_ *loop.Op, r loop.Result) {
+	if r.N >= 0 {
+		ln.accepted(r.N)
+	}
+	if r.More {
+		return
+	}
+	switch {
+	case ln.closing:
+		ln.n.Loop.Submit(&ln.closeOp)
+	case r.N >= 0, r.N == -sys.ECONNABORTED, r.N == -sys.EINTR, r.N == -sys.EAGAIN:
+		ln.resume()
+	case r.N == -sys.ECANCELED:
+		ln.resume() // cancelled at the cap, and room may have come since
+	default:
+		ln.Paused++
+		ln.n.Loop.Log().Warn("cannot accept, pausing", "address", ln.addr.String(), "err", sys.Error("accept", r.N), "pause", acceptPause)
+		ln.n.Loop.StartTimer(&ln.paused, acceptPause)
+	}
+}
+
+func (ln *Listener) accepted(fd int32) {
+	c := New(ln.n, fd, ln.unix)
+	c.local = ln.addr
+	if ln.addr.Addr().IsUnspecified() {
+		c.local = netip.AddrPort{}
+	}
+	ln.Accepted++
+	ln.conns++
+	if ln.maxConns > 0 && ln.conns >= ln.maxConns && ln.op.InFlight() {
+		ln.Capped++
+		ln.n.Loop.CancelOp(&ln.op)
+	}
+	ln.to.Accept(c)
+}
+
+// Release says that a connection accepted here has been closed. The acceptor calls it once for each.
+func (ln *Listener) Release() {
+	ln.conns--
+	ln.resume()
+}
+
+// resume accepts again, unless that goes on, is paused, or the cap is reached.
+func (ln *Listener) resume() {
+	if ln.closing || ln.op.InFlight() || ln.paused.Active() || ln.maxConns > 0 && ln.conns >= ln.maxConns {
+		return
+	}
+	ln.n.Loop.Submit(&ln.op)
+}
+
+// Expire ends a pause.
+func (ln *Listener) Expire(*loop.Timer) { ln.resume() }
+
+// Close stops accepting and closes the socket. Connections accepted before stay.
+func (ln *Listener) Close() {
+	if ln.closing {
+		return
+	}
+	ln.closing = true
+	ln.n.Loop.StopTimer(&ln.paused)
+	if ln.op.InFlight() {
+		ln.n.Loop.CancelOp(&ln.op)
+		return
+	}
+	ln.n.Loop.Submit(&ln.closeOp)
+}
+
+type listenerCloser Listener
+
+func (*listenerCloser) Complete(*loop.Op, loop.Result) {}

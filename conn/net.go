@@ -1,0 +1,71 @@
+package conn
+
+import (
+	"github.com/ringway/ringway/buf"
+	"github.com/ringway/ringway/loop"
+)
+
+// Sizes of the blocks that a Net hands out.
+const (
+	SmallBlock = 8 << 10
+	LargeBlock = 128 << 10
+)
+
+// Limits bound what the connections of one loop may hold.
+type Limits struct {
+	SmallBlocks int // message heads and small writes
+	LargeBlocks int // heads that did not fit
+	IdlePipes   int // pipes kept for splicing
+}
+
+// DefaultLimits are 16,384 small blocks, 512 large ones and 64 pipes.
+func DefaultLimits() Limits { return Limits{SmallBlocks: 16384, LargeBlocks: 512, IdlePipes: 64} }
+
+// Net is what the connections of one loop share.
+type Net struct {
+	Loop  *loop.Loop
+	small *buf.Pool
+	large *buf.Pool
+	pipes pipes
+	open  int // connections not yet closed
+}
+
+// NewNet makes the shared part for a loop; it is freed with the loop. Call it on the loop.
+func NewNet(l *loop.Loop, lim Limits) *Net {
+	n := &Net{Loop: l, small: buf.NewPool(SmallBlock, lim.SmallBlocks), large: buf.NewPool(LargeBlock, lim.LargeBlocks),
+		pipes: pipes{limit: lim.IdlePipes}}
+	l.AtClose(n.close)
+	return n
+}
+
+// Small hands out a block of SmallBlock bytes, nil when the limit is reached.
+func (n *Net) Small() *buf.Block { return n.small.Get() }
+
+// Large hands out a block of LargeBlock bytes, nil when the limit is reached.
+func (n *Net) Large() *buf.Block { return n.large.Get() }
+
+// Usage is what the connections of a loop hold now.
+type Usage struct {
+	Open   int // connections
+	Blocks int // small and large ones handed out
+	Pipes  int // in use
+}
+
+// Usage counts what is held; every figure is nought when nothing goes on.
+func (n *Net) Usage() Usage {
+	return Usage{Open: n.open, Blocks: n.small.InUse() + n.large.InUse(), Pipes: n.pipes.inUse}
+}
+
+// Trim gives memory of idle blocks and idle pipes back to the kernel.
+func (n *Net) Trim() {
+	n.small.Trim()
+	n.large.Trim()
+	n.pipes.trim()
+}
+
+// close frees what nobody can hold any more: the loop has ended its tasks and its connections. Blocks that are still
+// out belong to an abandoned task and stay mapped.
+func (n *Net) close() {
+	n.pipes.trim()
+	n.pipes.trim()
+}
