@@ -34,6 +34,10 @@ type Log struct {
 	quit   chan struct{} // closed to make the writer drain and end
 	done   chan struct{} // closed when it has
 
+	// What loops read at every push ends here: the writer changes the rest
+	// with every record, and must not take that cache line from them.
+	_ [cacheLine]byte
+
 	writer writer // used by the writer's goroutine alone
 
 	written atomic.Uint64
