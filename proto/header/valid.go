@@ -52,7 +52,7 @@ func ValidValue(b []byte) bool {
 
 // EqualFold tells whether b and s are the same but for the case of ASCII letters. No other character folds: field names and
 // the tokens of HTTP know only these (bytes.EqualFold would take the Kelvin sign for a k).
-func EqualFold(b []byte, s string) bool {
+func EqualFold[S []byte | string](b []byte, s S) bool {
 	if len(b) != len(s) {
 		return false
 	}
