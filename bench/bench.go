@@ -27,6 +27,7 @@ type bench struct {
 	wrk             string
 	origin          string
 	originName      string
+	pin             pinning
 	// maxConns is what the descriptor limit lets a proxy hold.
 	maxConns int
 	children map[*running]bool
@@ -135,7 +136,7 @@ func (b *bench) find(ctx context.Context) ([]contender, error) {
 		}
 		shown := ""
 		if p.version != nil {
-			if shown, err = versionOf(ctx, binary, p.version); err != nil {
+			if shown, err = p.version(ctx, binary); err != nil {
 				return nil, err
 			}
 		}
@@ -187,7 +188,8 @@ func (b *bench) start(ctx context.Context, c contender, prepare func(site) error
 	}
 	// Homes inside the directory keep what a program saves out of the user's.
 	env := append([]string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}, c.env...)
-	child, err := startChild(filepath.Join(dir, "log"), dir, env, c.binary, c.args(s)...)
+	argv := b.pin.command(c.beside, c.binary, c.args(s)...)
+	child, err := startChild(filepath.Join(dir, "log"), dir, env, argv[0], argv[1:]...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}

@@ -12,6 +12,7 @@ type host struct {
 	Kernel   string    `json:"kernel"`
 	CPU      string    `json:"cpu"`
 	Cores    int       `json:"cores"`
+	Pinned   string    `json:"pinned,omitempty"`
 	Go       string    `json:"go"`
 	Revision string    `json:"revision"`
 	Origin   string    `json:"origin"`
@@ -35,7 +36,7 @@ func (b *bench) describe(ctx context.Context, contenders []contender) (host, err
 	if err != nil {
 		return host{}, err
 	}
-	wrk, err := versionOf(ctx, b.wrk, []string{"-v"})
+	wrk, err := printed("-v")(ctx, b.wrk)
 	if err != nil {
 		return host{}, err
 	}
@@ -43,6 +44,7 @@ func (b *bench) describe(ctx context.Context, contenders []contender) (host, err
 		Kernel: strings.TrimSpace(string(kernel)),
 		CPU:    cpuModel(string(cpus)),
 		Cores:  runtime.NumCPU(),
+		Pinned: b.pin.String(),
 		Go:     runtime.Version(),
 		Origin: b.originName,
 		Wrk:    wrk,

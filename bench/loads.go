@@ -81,7 +81,8 @@ func (b *bench) measure(ctx context.Context, p *running, l load, round int, dura
 	if l.fresh {
 		args = append(args, "-H", "Connection: close")
 	}
-	text, err := output(ctx, "", nil, b.wrk, append(args, "http://"+p.addr+l.path)...)
+	argv := b.pin.command(true, b.wrk, append(args, "http://"+p.addr+l.path)...)
+	text, err := output(ctx, "", nil, argv[0], argv[1:]...)
 	if err != nil {
 		return loadSample{}, p.failure(err)
 	}

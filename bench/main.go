@@ -32,6 +32,7 @@ type options struct {
 	json         string
 	idleConns    int
 	idleWait     time.Duration
+	pin          bool
 }
 
 // errInterrupted stands for whatever failed because a signal ended the run.
@@ -92,6 +93,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.json, "json", "", "write the figures of every round to `FILE`")
 	flags.IntVar(&o.idleConns, "idle-connections", 4000, "connections of the idle scenario")
 	flags.DurationVar(&o.idleWait, "idle-wait", 3*time.Second, "rest before the memory is read")
+	flags.BoolVar(&o.pin, "pin", false, "keep the proxies on one CPU, wrk and the origin on the others (taskset): steadier, but no proxy may use a second CPU")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -158,6 +160,11 @@ func run(ctx context.Context, o options) error {
 	defer b.close()
 	if b.wrk, err = installed("wrk", "wrk")(ctx, b); err != nil {
 		return err
+	}
+	if o.pin {
+		if b.pin, err = newPinning(ctx, b); err != nil {
+			return err
+		}
 	}
 	contenders, err := b.find(ctx)
 	if err != nil {

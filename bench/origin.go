@@ -51,12 +51,12 @@ func (b *bench) startOrigin(ctx context.Context) (addr string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if b.originName, err = versionOf(ctx, binary, []string{"-v"}); err != nil {
+	if b.originName, err = printed("-v")(ctx, binary); err != nil {
 		return "", err
 	}
 	served := bodies()
 	config := strings.ReplaceAll(originConfig, "BODY", string(served[smallPath]))
-	origin := peer{name: "origin", config: config, args: nginxArgs}
+	origin := peer{name: "origin", config: config, args: nginxArgs, beside: true}
 	prepare := func(s site) error {
 		files := filepath.Join(s.Dir, "files")
 		if err := os.Mkdir(files, 0o755); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
@@ -15,15 +16,17 @@ type peer struct {
 	name string
 	// locate finds or builds the program. An absentError leaves the peer out.
 	locate func(context.Context, *bench) (string, error)
-	// version are the arguments on which it prints its version; without any
-	// the revision of the source tree stands in.
-	version []string
+	// version finds out the program's version; nil lets the revision of the
+	// source tree stand in.
+	version func(ctx context.Context, binary string) (string, error)
 	// config is the template of its configuration file, empty for none.
 	config string
 	args   func(site) []string
 	env    []string
 	// subject marks what the others are compared with.
 	subject bool
+	// beside marks what is not measured: the origin.
+	beside bool
 }
 
 // absentError says that a program is not there and what brings it.
@@ -46,7 +49,7 @@ func allPeers(o options) []peer {
 		all = append(all, peer{
 			name:    name,
 			locate:  built("./cmd/ringway"),
-			version: []string{"version"},
+			version: printed("version"),
 			config:  strings.ReplaceAll(ringwayConfig, "DRIVER", driver),
 			args:    func(s site) []string { return []string{"run", "-c", s.File} },
 			subject: true,
@@ -59,13 +62,13 @@ func allPeers(o options) []peer {
 	}, peer{
 		name:    "nginx",
 		locate:  installed(o.nginx, "nginx"),
-		version: []string{"-v"},
+		version: printed("-v"),
 		config:  nginxConfig,
 		args:    nginxArgs,
 	}, peer{
 		name:    "haproxy",
 		locate:  installed(o.haproxy, "haproxy"),
-		version: []string{"-v"},
+		version: printed("-v"),
 		config:  haproxyConfig,
 		args:    func(s site) []string { return []string{"-db", "-q", "-f", s.File} },
 	})
@@ -73,7 +76,7 @@ func allPeers(o options) []peer {
 		all = append(all, peer{
 			name:    "caddy",
 			locate:  caddy(o.caddyVersion),
-			version: []string{"version"},
+			version: moduleVersion,
 			config:  caddyConfig,
 			args: func(s site) []string {
 				return []string{"run", "--adapter", "caddyfile", "--config", s.File}
@@ -133,16 +136,28 @@ func caddy(version string) func(context.Context, *bench) (string, error) {
 	}
 }
 
-// versionOf asks a program for its version and keeps the telling line.
-func versionOf(ctx context.Context, binary string, args []string) (string, error) {
-	// Some exit non-zero after printing it (wrk): the text decides.
-	text, err := output(ctx, "", nil, binary, args...)
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	if line == "" {
-		return "", fmt.Errorf("%s printed no version: %w", binary, err)
+// printed asks a program for its version and keeps the telling line.
+func printed(args ...string) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, binary string) (string, error) {
+		// Some exit non-zero after printing it (wrk): the text decides.
+		text, err := output(ctx, "", nil, binary, args...)
+		line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+		if line == "" {
+			return "", fmt.Errorf("%s printed no version: %w", binary, err)
+		}
+		for _, end := range []string{" - https", " Copyright"} {
+			line, _, _ = strings.Cut(line, end)
+		}
+		return strings.TrimPrefix(line, "nginx version: "), nil
 	}
-	for _, end := range []string{" - https", " Copyright"} {
-		line, _, _ = strings.Cut(line, end)
+}
+
+// moduleVersion reads the version a Go program was built as. Caddy prints
+// "unknown" when it was installed from its module.
+func moduleVersion(_ context.Context, binary string) (string, error) {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return "", err
 	}
-	return strings.TrimPrefix(line, "nginx version: "), nil
+	return fmt.Sprintf("%s %s, %s", info.Main.Path, info.Main.Version, info.GoVersion), nil
 }

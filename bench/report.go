@@ -39,6 +39,9 @@ func (r report) writeHead(w io.Writer) {
 		h.Kernel, h.CPU, h.Cores, strings.TrimPrefix(h.Go, "go"), h.Origin, h.Wrk)
 	fmt.Fprintf(w, "One worker each; medians of %d interleaved rounds of %v. CPU time is that of all processes of the proxy.\n",
 		r.options.rounds, r.options.duration)
+	if h.Pinned != "" {
+		fmt.Fprintf(w, "Pinned: %s.\n", h.Pinned)
+	}
 	fmt.Fprintf(w, "A ratio is %s ÷ that line's proxy, formed in each round: median (lowest–highest).\n\n",
 		strings.Join(r.subjects, " or "))
 	for _, v := range h.Peers {
