@@ -67,6 +67,17 @@ func TestNewLoadSampleDivides(t *testing.T) {
 	}
 }
 
+func TestClockStep(t *testing.T) {
+	start := time.Now()
+	end := start.Add(time.Second)
+	if got := clockStep(start, end); got != 0 {
+		t.Errorf("step of a clock nobody set = %v", got)
+	}
+	if got := clockStep(time.Now(), time.Now()); got.Abs() >= clockTolerance {
+		t.Errorf("step between two readings in a row = %v", got)
+	}
+}
+
 // TestConfigsAreComplete fills every template: a field that does not exist
 // would else show on the first run of that proxy only.
 func TestConfigsAreComplete(t *testing.T) {

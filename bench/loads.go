@@ -65,15 +65,44 @@ func (s loadSample) totalMicros() float64 { return s.UserMicros + s.SystemMicros
 // the next reading, so that their end is not charged to another load.
 const settle = 200 * time.Millisecond
 
-// measure puts one proxy under one load.
+// Limits on the wall clock, which wrk tells time by.
+const (
+	// clockTolerance is the step that voids a run: a step looks to wrk like
+	// latency, a large or backward one like as many timeouts as connections.
+	clockTolerance = 50 * time.Millisecond
+	// clockAttempts is how many runs may be voided in a row.
+	clockAttempts = 3
+)
+
+// measure puts one proxy under one load. A run during which the machine's wall
+// clock was set is void and made again; no other error is.
 func (b *bench) measure(ctx context.Context, p *running, l load, round int, duration time.Duration) (loadSample, error) {
-	if err := pause(ctx, settle); err != nil {
-		return loadSample{}, err
+	for range clockAttempts {
+		if err := pause(ctx, settle); err != nil {
+			return loadSample{}, err
+		}
+		start := time.Now()
+		cpu, result, err := b.exercise(ctx, p, l, duration)
+		if err != nil {
+			return loadSample{}, p.failure(err)
+		}
+		step := clockStep(start, time.Now())
+		if step.Abs() < clockTolerance {
+			return newLoadSample(p.name, l.name, round, cpu, result)
+		}
+		b.progress("the wall clock was set by %v while %s was under load: again", step, p.name)
 	}
-	before, err := readTree(p.child.pid())
-	if err != nil {
-		return loadSample{}, p.failure(err)
-	}
+	return loadSample{}, fmt.Errorf("the wall clock was set during %d runs in a row", clockAttempts)
+}
+
+// clockStep is by how much the wall clock was set between two readings, which
+// both have the monotonic clock too.
+func clockStep(start, end time.Time) time.Duration {
+	return end.Round(0).Sub(start.Round(0)) - end.Sub(start)
+}
+
+// exercise runs wrk and returns the CPU time the proxy spent meanwhile.
+func (b *bench) exercise(ctx context.Context, p *running, l load, duration time.Duration) (cpuTime, wrkResult, error) {
 	args := []string{
 		"-t", "1", "-c", strconv.Itoa(l.conns), "--latency",
 		"-d", strconv.Itoa(int(duration/time.Second)) + "s",
@@ -82,19 +111,20 @@ func (b *bench) measure(ctx context.Context, p *running, l load, round int, dura
 		args = append(args, "-H", "Connection: close")
 	}
 	argv := b.pin.command(true, b.wrk, append(args, "http://"+p.addr+l.path)...)
+	before, err := readTree(p.child.pid())
+	if err != nil {
+		return cpuTime{}, wrkResult{}, err
+	}
 	text, err := output(ctx, "", nil, argv[0], argv[1:]...)
 	if err != nil {
-		return loadSample{}, p.failure(err)
-	}
-	result, err := parseWrk(text)
-	if err != nil {
-		return loadSample{}, p.failure(err)
+		return cpuTime{}, wrkResult{}, err
 	}
 	after, err := readTree(p.child.pid())
 	if err != nil {
-		return loadSample{}, p.failure(err)
+		return cpuTime{}, wrkResult{}, err
 	}
-	return newLoadSample(p.name, l.name, round, cpuOf(after).since(cpuOf(before)), result)
+	result, err := parseWrk(text)
+	return cpuOf(after).since(cpuOf(before)), result, err
 }
 
 // newLoadSample divides the CPU time by the requests.
