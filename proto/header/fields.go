@@ -57,6 +57,25 @@ func (f *Fields) Append(field Field) {
 	}
 }
 
+// AppendLine adds a field that stands in the source as a raw line from start to end, with its colon and its value at the given
+// places. It returns the entry, so that the codec can flag it; the pointer is valid until the next entry is added. It is
+// Append without a Field on the stack: copying that took a quarter to a third of the time of parsing a head.
+func (f *Fields) AppendLine(id ID, start, colon, valueStart, valueEnd, end int) *Field {
+	n := len(f.list)
+	if n == cap(f.list) {
+		f.list = append(f.list, Field{})
+	} else {
+		f.list = f.list[:n+1]
+	}
+	e := &f.list[n]
+	e.ID, e.Flags = id, 0
+	e.Name.Start, e.Name.End = uint32(start), uint32(colon)
+	e.Value.Start, e.Value.End = uint32(valueStart), uint32(valueEnd)
+	e.Line.Start, e.Line.End = uint32(start), uint32(end)
+	f.present |= 1 << id
+	return e
+}
+
 // Len is the number of entries, removed ones included: the bound for At and Field.
 func (f *Fields) Len() int { return len(f.list) }
 

@@ -14,12 +14,16 @@ func fill(f *Fields, src []byte) {
 	for p := 0; p < len(src); {
 		end := p + bytes.IndexByte(src[p:], '\n') + 1
 		colon := p + bytes.IndexByte(src[p:end], ':')
-		f.Append(Field{
-			ID:    Lookup(src[p:colon]),
-			Name:  Span{uint32(p), uint32(colon)},
-			Value: Span{uint32(colon + 2), uint32(end - 2)},
-			Line:  Span{uint32(p), uint32(end)},
-		})
+		if f.Len()%2 == 0 {
+			f.AppendLine(Lookup(src[p:colon]), p, colon, colon+2, end-2, end)
+		} else {
+			f.Append(Field{
+				ID:    Lookup(src[p:colon]),
+				Name:  Span{uint32(p), uint32(colon)},
+				Value: Span{uint32(colon + 2), uint32(end - 2)},
+				Line:  Span{uint32(p), uint32(end)},
+			})
+		}
 		p = end
 	}
 }

@@ -263,15 +263,15 @@ func (d *ChunkDecoder) trailer(in []byte) (int, *Error) {
 		d.state = chunkDone
 		return n, nil
 	}
-	field, next := parseField(d.buf, d.lineStart)
+	id, colon, start, end, next := parseField(d.buf, d.lineStart)
 	if next == 0 {
 		return n, fieldFault(line)
 	}
 	if d.lines++; d.lines > d.lim.MaxTrailers {
 		return n, ErrTooManyFields
 	}
-	if allowedTrailer(field.ID, d.buf[d.lineStart:]) {
-		d.trailers.Append(field)
+	if allowedTrailer(id, line) {
+		d.trailers.AppendLine(id, d.lineStart, colon, start, end, next)
 	}
 	d.lineStart = next
 	return n, nil

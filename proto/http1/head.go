@@ -97,7 +97,7 @@ func (h *head) parseFields(f *header.Fields, b []byte, lim *Limits) (int, *Error
 			h.phase = phaseDone
 			return p + 2, nil
 		}
-		field, next := parseField(b, p)
+		id, colon, start, end, next := parseField(b, p)
 		if next == 0 {
 			return 0, h.refuseField(f, b, lim)
 		}
@@ -107,12 +107,12 @@ func (h *head) parseFields(f *header.Fields, b []byte, lim *Limits) (int, *Error
 		if f.Len() >= lim.MaxFields {
 			return 0, ErrTooManyFields
 		}
-		if semantic>>field.ID&1 != 0 {
-			if e := h.field(b, &field); e != nil {
+		field := f.AppendLine(id, p, colon, start, end, next)
+		if semantic>>id&1 != 0 {
+			if e := h.field(b, field); e != nil {
 				return 0, e
 			}
 		}
-		f.Append(field)
 		h.pos = next
 	}
 }
@@ -129,36 +129,32 @@ func (h *head) refuseField(f *header.Fields, b []byte, lim *Limits) *Error {
 	return fieldFault(line)
 }
 
-// parseField parses the field line that starts at p (RFC 9112 §5) and returns where the next line starts. That is 0 if the
-// line is not complete or not valid; which of the two, and why, is found out apart from this hot path.
-func parseField(b []byte, p int) (field header.Field, next int) {
-	colon := scanColon(b, p)
+// parseField parses the field line that starts at p (RFC 9112 §5). It returns the name's ID, the places of the colon and of the
+// value, and where the next line starts. That is 0 if the line is not complete or not valid; which of the two, and why, is
+// found out apart from this hot path.
+func parseField(b []byte, p int) (id header.ID, colon, start, end, next int) {
+	colon = scanColon(b, p)
 	if colon >= len(b) {
-		return field, 0
+		return 0, 0, 0, 0, 0
 	}
 	name := b[p:colon]
-	id := header.Lookup(name)
+	id = header.Lookup(name)
 	if id == header.Other && !header.ValidName(name) {
-		return field, 0
+		return 0, 0, 0, 0, 0
 	}
-	start := colon + 1
+	start = colon + 1
 	for start < len(b) && isSpace(b[start]) {
 		start++
 	}
-	end := scanValue(b, start)
+	end = scanValue(b, start)
 	if len(b)-end < 2 || b[end] != '\r' || b[end+1] != '\n' {
-		return field, 0
+		return 0, 0, 0, 0, 0
 	}
 	next = end + 2
 	for end > start && isSpace(b[end-1]) {
 		end--
 	}
-	return header.Field{
-		ID:    id,
-		Name:  header.Span{Start: uint32(p), End: uint32(colon)},
-		Value: header.Span{Start: uint32(start), End: uint32(end)},
-		Line:  header.Span{Start: uint32(p), End: uint32(next)},
-	}, next
+	return id, colon, start, end, next
 }
 
 // lineFault says what is wrong with the ends of a complete line, or nil (RFC 9112 §2.2: a bare CR must not be taken for

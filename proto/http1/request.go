@@ -58,11 +58,17 @@ type Request struct {
 	method, target, authority, path, query header.Span
 }
 
-// Reset makes the request ready for a new message, keeping its storage.
+// Reset makes the request ready for a new message, keeping its storage. It sets field by field: assigning a whole Request
+// copies the Fields twice, a tenth of the time of a small request.
 func (r *Request) Reset() {
-	fields := r.Fields
-	*r = Request{Fields: fields, head: head{request: true, length: -1}, ContentLength: -1}
 	r.Fields.Reset(nil)
+	r.Method, r.Form = Other, OriginForm
+	r.MethodToken, r.Target = nil, nil
+	r.Scheme, r.Authority, r.Path, r.Query, r.HasQuery = nil, nil, nil, nil, false
+	r.Major, r.Minor, r.Framing, r.ContentLength, r.HeadLen = 0, 0, NoBody, -1, 0
+	r.KeepAlive, r.ExpectContinue, r.Upgrade = false, false, false
+	r.method, r.target, r.authority, r.path, r.query = header.Span{}, header.Span{}, header.Span{}, header.Span{}, header.Span{}
+	r.head = head{request: true, length: -1}
 }
 
 // Parse parses a request head at the start of b. It returns the length of the head, the empty line included, or 0 and no error

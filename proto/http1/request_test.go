@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -441,6 +442,11 @@ func TestRequestLeavesNothingBehind(t *testing.T) {
 	}
 	if a, b := describe(&r), describe(&fresh); a != b {
 		t.Errorf("reused %s\nfresh  %s", a, b)
+	}
+	// Fields keeps its storage; everything else must be as in the other.
+	r.Fields, fresh.Fields = header.Fields{}, header.Fields{}
+	if !reflect.DeepEqual(r, fresh) {
+		t.Errorf("reused %+v\nfresh  %+v", r, fresh)
 	}
 }
 

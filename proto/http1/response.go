@@ -29,9 +29,11 @@ type Response struct {
 
 // Reset makes the response ready for a new message in answer to a request of that method, keeping its storage.
 func (r *Response) Reset(requestMethod Method) {
-	fields := r.Fields
-	*r = Response{Fields: fields, head: head{length: -1}, ContentLength: -1, method: requestMethod}
 	r.Fields.Reset(nil)
+	r.Status, r.Reason, r.Major, r.Minor = 0, nil, 0, 0
+	r.Framing, r.ContentLength, r.HeadLen = NoBody, -1, 0
+	r.KeepAlive, r.Upgrade = false, false
+	r.head, r.method, r.reason = head{length: -1}, requestMethod, header.Span{}
 }
 
 // Parse parses a response head at the start of b, in the way of Request.Parse. Errors have status 502. Unlike a server, a
