@@ -47,6 +47,7 @@ func TestDecodeFillsValuesAndDefaults(t *testing.T) {
 		{"timeout by default", web.Timeout.String(), "30s"},
 		{"timeout off", db.Timeout, Duration(0)},
 		{"size by default", web.MaxBody.String(), "10MiB"},
+		{"unexported field", web.compiled, 7},
 		{"hexadecimal port", db.Port, uint16(5432)},
 		{"whole number as float", db.Ratio, 1.0},
 		{"regexp", web.Routes[0].Path.String(), "^/api/"},

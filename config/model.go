@@ -162,22 +162,23 @@ func checkStruct(t reflect.Type, at string, seen map[reflect.Type]bool) error {
 	names := map[string]bool{}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, inline, ok := keyOf(f)
-		if !ok {
-			continue
+		known := "required"
+		if f.Name == "_" {
+			known = "oneof"
 		}
-		if inline {
-			if f.Type.Kind() != reflect.Struct || !f.IsExported() {
-				return fmt.Errorf("config: %s.%s is inline and no exported struct", at, f.Name)
-			}
-		} else if names[name] {
-			return fmt.Errorf("config: %s has the key %q twice", at, name)
-		}
-		names[name] = true
-		switch tag := f.Tag.Get("config"); tag {
-		case "", "required":
-		default:
+		if tag := f.Tag.Get("config"); tag != "" && tag != known {
 			return fmt.Errorf("config: the tag config:%q of %s.%s is not known", tag, at, f.Name)
+		}
+		name, inline, ok := keyOf(f)
+		switch {
+		case !ok:
+			continue
+		case inline && (f.Type.Kind() != reflect.Struct || !f.IsExported()):
+			return fmt.Errorf("config: %s.%s is inline and no exported struct", at, f.Name)
+		case !inline && names[name]:
+			return fmt.Errorf("config: %s has the key %q twice", at, name)
+		case !inline:
+			names[name] = true
 		}
 		if err := check(f.Type, at+"."+f.Name, seen); err != nil {
 			return err

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -29,7 +28,7 @@ func (s *testSpec) Validate(c *Check) {
 	}
 	for name, l := range s.Listeners {
 		for i, r := range l.Routes {
-			if r.Cluster != "" && !slices.Contains(known, r.Cluster) {
+			if _, ok := s.Clusters[r.Cluster]; r.Cluster != "" && !ok {
 				c.At("listeners", name, "routes", i, "cluster").Unknown("cluster", r.Cluster, known)
 			}
 		}
@@ -44,13 +43,14 @@ type testListener struct {
 	Ratio    float64      `yaml:"ratio" doc:"A ratio."`
 	Timeout  Duration     `yaml:"timeout" doc:"How long to wait."`
 	MaxBody  Size         `yaml:"max_body" doc:"The largest body."`
-	private  int          //nolint:unused // shows that unexported fields are left alone
+	compiled int          // not the file's: unexported fields are left alone
 }
 
 func (l *testListener) SetDefaults() {
 	l.Protocol = "http"
 	l.Timeout = Duration(30e9)
 	l.MaxBody = 10 << 20
+	l.compiled = 7
 }
 
 func (l *testListener) Validate(c *Check) {
@@ -180,6 +180,9 @@ func TestUnsupportedTypesAreNamed(t *testing.T) {
 		{"tag", &struct {
 			A int `config:"requird"`
 		}{}, `config:"requird"`},
+		{"tag of a struct", &struct {
+			_ struct{} `config:"oneOf"`
+		}{}, `config:"oneOf"`},
 		{"not a pointer", struct{}{}, "want a pointer to a struct"},
 		{"recursive is fine", &loop{}, ""},
 	} {

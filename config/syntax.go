@@ -14,8 +14,9 @@ import (
 const (
 	// maxBytes bounds a file. It is far above any configuration and far below what would hurt to hold as nodes.
 	maxBytes = 16 << 20
-	// maxRetriedBytes bounds the text that is parsed again to find where a syntax error stands.
-	maxRetriedBytes = 16 << 20
+	// maxNearTries and maxRetriedBytes bound what is parsed again to find where a syntax error stands.
+	maxNearTries    = 256
+	maxRetriedBytes = 1 << 20
 )
 
 // parse turns data into the node of its one document, or says what stops it.
@@ -135,23 +136,35 @@ func breakOffset(data []byte, raw string) int {
 	if at, ok := pointOffset(data[:end], raw); ok {
 		return at
 	}
-	budget := maxRetriedBytes
-	line := lineStart(data, end)
-	for line > 0 && budget > 0 && !parses(data[:line]) {
-		budget -= line
-		line = lineStart(data, line-1)
-	}
-	if budget <= 0 {
-		return clampOffset(data, end-1)
-	}
-	stop := lineEnd(data, line)
-	for at := stop; at > line && budget > 0; at-- {
-		if parses(data[:at]) {
-			return skipBlanks(data, at)
+	starts := lineStarts(data[:end])
+	near := max(1, min(maxNearTries, maxRetriedBytes/len(data)))
+	line := lastGood(len(starts), near, func(k int) bool { return parses(data[:starts[k]]) })
+	start := starts[line]
+	stop := lineEnd(data, start)
+	column := lastGood(stop-start+1, near, func(k int) bool { return parses(data[:start+k]) })
+	return skipBlanks(data, start+column)
+}
+
+// lastGood returns the last k below n for which good holds, where it holds for 0. It tries one after the other for the
+// nearest ones, as good may come and go where a list or a quote is open over several lines; further away it takes
+// growing steps and then halves the rest, which finds such a place too, though not surely the last.
+func lastGood(n, near int, good func(int) bool) int {
+	low, high, step := n-1, n, 1
+	for tries := 0; low > 0 && !good(low); tries++ {
+		high = low
+		if tries >= near {
+			step *= 2
 		}
-		budget -= at
+		low = max(0, low-step)
 	}
-	return skipBlanks(data, line)
+	for high-low > 1 {
+		if middle := low + (high-low)/2; good(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 // pointOffset finds the character itself for the errors that are about one. The scanner looks at most a few characters
@@ -206,9 +219,15 @@ func parses(data []byte) bool {
 	}
 }
 
-// lineStart is the offset of the first byte of the line that byte at stands in.
-func lineStart(data []byte, at int) int {
-	return bytes.LastIndexByte(data[:clampOffset(data, at)], '\n') + 1
+// lineStarts are the offsets at which lines start.
+func lineStarts(data []byte) []int {
+	starts := []int{0}
+	for i, c := range data {
+		if c == '\n' {
+			starts = append(starts, i+1)
+		}
+	}
+	return starts
 }
 
 // lineEnd is the offset of the end of the line that starts at the given offset.
