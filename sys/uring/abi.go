@@ -72,6 +72,7 @@ const (
 
 	ioringRegisterProbe       = 8
 	ioringRegisterRingFDs     = 20
+	ioringUnregisterRingFDs   = 21
 	ioringRegisterPbufRing    = 22
 	ioringRegisterSendMsgRing = 31
 )

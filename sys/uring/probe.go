@@ -3,6 +3,7 @@ package uring
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -14,6 +15,8 @@ const ioUringOpSupported = 1 << 0
 // Probe says why io_uring cannot be used here, or nil when it can: the kernel has it, policy (seccomp, the sysctl
 // kernel.io_uring_disabled) allows it, and every operation and registration that the driver needs is there.
 func Probe() error {
+	runtime.LockOSThread() // a ring answers only the thread that opened it
+	defer runtime.UnlockOSThread()
 	r, err := Setup(8)
 	if err != nil {
 		return err

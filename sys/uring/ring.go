@@ -17,6 +17,7 @@ type Ring struct {
 	fd      int
 	enterFD uintptr // fd, or the index of the registered ring
 	enterFl uintptr
+	selfIdx int    // index of the registered ring, -1 for none
 	flags   uint32 // setup flags that the kernel took
 
 	ringMem, sqeMem []byte
@@ -62,7 +63,7 @@ func Setup(entries uint32) (*Ring, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring lacks features: has %#x, needs %#x", p.features, need)
 	}
-	r := &Ring{fd: fd, enterFD: uintptr(fd), flags: p.flags}
+	r := &Ring{fd: fd, enterFD: uintptr(fd), selfIdx: -1, flags: p.flags}
 	if err := r.mmap(&p); err != nil {
 		r.Close()
 		return nil, err
@@ -111,7 +112,19 @@ func (r *Ring) registerSelf() {
 	_, _, e := syscall.RawSyscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ioringRegisterRingFDs, uintptr(unsafe.Pointer(&up)), 1, 0, 0)
 	if e == 0 {
 		r.enterFD, r.enterFl = uintptr(up.offset), ioringEnterRegisteredRing
+		r.selfIdx = int(up.offset)
 	}
+}
+
+// unregisterSelf drops the reference that the thread would otherwise hold on the ring until it ends: closing the
+// descriptor alone would leave the ring, and the sockets of what is in flight on it, alive.
+func (r *Ring) unregisterSelf() {
+	if r.selfIdx < 0 {
+		return
+	}
+	up := rsrcUpdate{offset: uint32(r.selfIdx)}
+	_, _, _ = syscall.RawSyscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ioringUnregisterRingFDs, uintptr(unsafe.Pointer(&up)), 1, 0, 0)
+	r.selfIdx = -1
 }
 
 // FD is the ring's descriptor.
@@ -202,8 +215,9 @@ func (r *Ring) Seen(n uint32) { atomic.StoreUint32(r.cqHead, *r.cqHead+n) }
 // Overflows counts completions that the kernel had to drop for lack of memory; it is nought on a healthy machine.
 func (r *Ring) Overflows() uint32 { return atomic.LoadUint32(r.cqOverflow) }
 
-// Close frees the ring. Operations in flight are cancelled by the kernel.
+// Close frees the ring, on the thread that opened it. Operations in flight are cancelled by the kernel.
 func (r *Ring) Close() error {
+	r.unregisterSelf()
 	if r.ringMem != nil {
 		_ = unix.Munmap(r.ringMem)
 		r.ringMem = nil
