@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/ringway/ringway/buf"
@@ -64,7 +63,7 @@ type Loop struct {
 
 	stopping bool
 	stopAt   int64
-	ended    atomic.Bool
+	unwinds  bool // live tasks are being unwound
 	done     chan struct{}
 	err      error
 	thread   threadID
@@ -84,6 +83,9 @@ func Start(cfg Config) (*Loop, error) {
 	}
 	if l.cfg.Log == nil {
 		l.cfg.Log = slog.Default()
+	}
+	if l.cfg.Budget <= 0 { // with none, no task would ever run
+		l.cfg.Budget = DefaultConfig(0, nil).Budget
 	}
 	opened := make(chan error, 1)
 	go l.main(opened)
@@ -136,7 +138,7 @@ func (l *Loop) main(opened chan<- error) {
 func (l *Loop) tick() error {
 	l.stats.Ticks++
 	if !l.box.empty() {
-		l.readMail()
+		l.readMail(l.box.take())
 	}
 	l.wheel.advance(l.now)
 	for n := min(l.cfg.Budget, l.runq.len()); n > 0; n-- {
@@ -158,8 +160,8 @@ func (l *Loop) tick() error {
 	return err
 }
 
-func (l *Loop) readMail() {
-	for n := l.box.take(); n != nil; n = n.next {
+func (l *Loop) readMail(n *letter) {
+	for ; n != nil; n = n.next {
 		l.stats.Posted++
 		n.f()
 	}
@@ -196,13 +198,22 @@ func (l *Loop) DriverName() string { return l.driver.Name() }
 func (l *Loop) NonBlocking() bool { return l.driver.NonBlocking() }
 
 // Submit starts an operation; op.Done gets its results.
-func (l *Loop) Submit(op *Op) { l.driver.Submit(op) }
+func (l *Loop) Submit(op *Op) {
+	l.assertOnLoop()
+	l.driver.Submit(op)
+}
 
 // CancelOp asks for an operation to end early.
-func (l *Loop) CancelOp(op *Op) { l.driver.Cancel(op) }
+func (l *Loop) CancelOp(op *Op) {
+	l.assertOnLoop()
+	l.driver.Cancel(op)
+}
 
 // Return gives back a receive buffer.
-func (l *Loop) Return(b *buf.Block) { l.driver.Return(b) }
+func (l *Loop) Return(b *buf.Block) {
+	l.assertOnLoop()
+	l.driver.Return(b)
+}
 
 // Stats gives the counters. On the loop only; use On from elsewhere.
 func (l *Loop) Stats() Stats {
@@ -234,7 +245,8 @@ func (l *Loop) On(f func()) bool {
 	}
 }
 
-// Stop cancels every task with ErrStopped and ends the loop when they are gone, after grace at the latest.
+// Stop cancels every task with ErrStopped, those that are spawned meanwhile too, and ends the loop when they are gone.
+// Tasks that are still there after grace are unwound, and Wait says so.
 func (l *Loop) Stop(grace time.Duration) {
 	l.Post(func() {
 		if l.stopping {
@@ -259,7 +271,7 @@ func (l *Loop) over() bool {
 	if !l.stopping {
 		return false
 	}
-	if len(l.live) == 0 && l.box.empty() && len(l.closers) == 0 && l.driver.Stats().InFlight == 0 {
+	if len(l.live) == 0 && len(l.closers) == 0 && l.driver.Stats().InFlight == 0 && l.box.sealEmpty() {
 		return true
 	}
 	if len(l.live) == 0 && len(l.closers) > 0 {
@@ -277,12 +289,15 @@ func (l *Loop) runClosers() {
 	}
 }
 
+// close ends the loop. What must still run on it (late messages, closers, the deferred calls of tasks that did not end
+// in time) runs while the driver is open.
 func (l *Loop) close() {
+	l.readMail(l.box.seal())
 	l.runClosers()
 	if n := len(l.live); n > 0 && l.err == nil {
 		l.err = fmt.Errorf("loop %d ended with %d tasks still alive, the first %q", l.cfg.ID, n, l.live[0].name)
 	}
-	l.ended.Store(true)
+	l.unwind()
 	for _, t := range l.pool {
 		t.co.stop()
 	}
@@ -290,18 +305,41 @@ func (l *Loop) close() {
 	if l.ownBlocking {
 		l.blocking.Close()
 	}
+	l.box.awaitWakers()
 	if err := l.driver.Close(); err != nil {
 		l.err = errors.Join(l.err, err)
 	}
-	l.readMail() // what came too late; On sees done and answers false or true truthfully
+}
+
+// unwind ends the tasks that are still alive: Park panics with ErrStopped in them, so that their deferred calls run and
+// no coroutine is left behind.
+func (l *Loop) unwind() {
+	l.unwinds = true
+	for len(l.live) > 0 {
+		last := len(l.live) - 1
+		t := l.live[last]
+		l.current = t
+		t.co.stop()
+		l.current = nil
+		if len(l.live) == last+1 && l.live[last] == t { // it had never run, so nothing struck it off
+			l.live = l.live[:last]
+		}
+	}
 }
 
 func (l *Loop) onPanic(p *PanicError) {
 	l.cfg.Log.Error("task panicked", "loop", l.cfg.ID, "task", p.Task, "panic", fmt.Sprint(p.Value), "stack", string(p.Stack))
 }
 
+// assertOnLoop is small enough to be inlined into what it guards.
 func (l *Loop) assertOnLoop() {
-	if checkThreads && l.thread != currentThread() {
+	if checkThreads {
+		l.assertThread()
+	}
+}
+
+func (l *Loop) assertThread() {
+	if l.thread != currentThread() {
 		panic("loop: called from another thread; use Post")
 	}
 }

@@ -44,12 +44,13 @@ func (b *Blocking) submit(f func()) error {
 		return ErrOffloadFull
 	}
 	b.queue = append(b.queue, f)
-	switch {
-	case b.idle > 0:
-		b.wake.Signal()
-	case b.workers < b.limits.Workers:
+	// An idle worker counts once: one that was signalled stays idle until it has run, and what is queued behind its
+	// work must not wait for that.
+	if b.idle < len(b.queue) && b.workers < b.limits.Workers {
 		b.workers++
 		go b.work()
+	} else {
+		b.wake.Signal()
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ type DriverState struct {
 	InFlight  bool
 	Cancelled bool // Cancel was called
 	Aborted   bool // cancelled before the kernel saw it
+	Polled    bool // OpRecv: found no buffer once, so waits for data before it takes one
 	Next      *Op  // link of a queue
 }
 

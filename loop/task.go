@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 )
 
 // Runner is what a task runs. A long-lived record that implements it starts a task without allocating.
@@ -111,7 +112,7 @@ func (t *Task) body() {
 
 func (t *Task) runOnce() {
 	defer func() {
-		if v := recover(); v != nil {
+		if v := recover(); v != nil && !(t.loop.unwinds && v == ErrStopped) {
 			t.err = &PanicError{Task: t.name, Value: v, Stack: debug.Stack()}
 		}
 	}()
@@ -127,7 +128,10 @@ func (l *Loop) Spawn(name string, r Runner) Handle { return l.spawn(name, r) }
 func (l *Loop) spawn(name string, r Runner) Handle {
 	l.assertOnLoop()
 	t := l.takeTask()
-	t.runner, t.name = r, name
+	t.runner, t.name, t.polls = r, name, 0
+	if l.stopping {
+		t.cause = ErrStopped
+	}
 	if l.traceSpawns {
 		var pc [1]uintptr
 		runtime.Callers(3, pc[:])
@@ -211,6 +215,7 @@ func (t *Task) ParkUncancelled(c Canceler) error {
 
 // Ready makes a parked task runnable; a task that is not parked is left alone.
 func (l *Loop) Ready(t *Task) {
+	l.assertOnLoop()
 	if t.state == Parked {
 		t.state = Ready
 		l.runq.push(t)
@@ -220,6 +225,9 @@ func (l *Loop) Ready(t *Task) {
 // Yield lets every other runnable task and the kernel's news have a turn.
 func (t *Task) Yield() error {
 	l := t.loop
+	if l.current != t {
+		panic("loop: Yield outside the task")
+	}
 	t.state = Parked
 	l.Ready(t)
 	l.current = nil
@@ -232,6 +240,7 @@ func (t *Task) Yield() error {
 
 // Cancel makes the task's present or next wait return cause. It has no effect on a run that has ended.
 func (l *Loop) Cancel(h Handle, cause error) {
+	l.assertOnLoop()
 	t := h.t
 	if t == nil || t.gen != h.gen || t.state == Idle || t.cause != nil {
 		return
@@ -249,7 +258,10 @@ func (h Handle) Done() bool { return h.t == nil || h.t.gen != h.gen }
 func (t *Task) Join(h Handle) error {
 	for !h.Done() {
 		h.t.joiners = append(h.t.joiners, t)
-		err := t.Park(joinWait{h.t})
+		err := t.Park(joinWait{})
+		if !h.Done() { // cancelled, or readied without reason
+			h.t.dropJoiner(t)
+		}
 		if err != nil {
 			return err
 		}
@@ -257,17 +269,15 @@ func (t *Task) Join(h Handle) error {
 	return nil
 }
 
-type joinWait struct{ target *Task }
-
-func (w joinWait) CancelWait(t *Task) {
-	for i, j := range w.target.joiners {
-		if j == t {
-			w.target.joiners = append(w.target.joiners[:i], w.target.joiners[i+1:]...)
-			break
-		}
+func (t *Task) dropJoiner(joiner *Task) {
+	if i := slices.Index(t.joiners, joiner); i >= 0 {
+		t.joiners = slices.Delete(t.joiners, i, i+1)
 	}
-	t.loop.Ready(t)
 }
+
+type joinWait struct{}
+
+func (joinWait) CancelWait(t *Task) { t.loop.Ready(t) }
 
 // TaskInfo describes a live task.
 type TaskInfo struct {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -66,7 +67,11 @@ func (w *wheel) start(tm *Timer, whenNs int64) {
 	if tm.slot != nil {
 		w.stop(tm)
 	}
-	tm.when = max((whenNs+tick-1)/tick, w.now+1)
+	due := whenNs / tick
+	if whenNs%tick > 0 { // not by adding first, which overflows for a time without end
+		due++
+	}
+	tm.when = max(due, w.now+1)
 	w.place(tm)
 	w.count++
 }
@@ -204,13 +209,26 @@ func (w *wheel) firstLevelFilled(second int64) bool {
 }
 
 // StartTimer makes tm expire d from now; a running timer is moved.
-func (l *Loop) StartTimer(tm *Timer, d time.Duration) { l.wheel.start(tm, l.now+int64(d)) }
+func (l *Loop) StartTimer(tm *Timer, d time.Duration) {
+	l.assertOnLoop()
+	when := l.now + int64(d)
+	if d > 0 && when < l.now {
+		when = math.MaxInt64
+	}
+	l.wheel.start(tm, when)
+}
 
 // StartTimerAt makes tm expire at a time of Now's clock.
-func (l *Loop) StartTimerAt(tm *Timer, when int64) { l.wheel.start(tm, when) }
+func (l *Loop) StartTimerAt(tm *Timer, when int64) {
+	l.assertOnLoop()
+	l.wheel.start(tm, when)
+}
 
 // StopTimer stops tm; one that is not running is left alone.
-func (l *Loop) StopTimer(tm *Timer) { l.wheel.stop(tm) }
+func (l *Loop) StopTimer(tm *Timer) {
+	l.assertOnLoop()
+	l.wheel.stop(tm)
+}
 
 // Sleep suspends the task for d.
 func (t *Task) Sleep(d time.Duration) error {

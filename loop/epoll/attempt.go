@@ -73,12 +73,10 @@ func (d *Driver) attemptRecv(op *loop.Op, f *file) {
 		return
 	}
 	// A short read has emptied a stream socket: the next byte brings an edge. After a hang-up there is none to come.
-	if int(n) < len(b.Bytes) && !f.hangup {
-		f.ready[in] = false
-	}
+	f.ready[in] = int(n) == len(b.Bytes) || f.hangup
 	b.Len = int(n)
 	d.stats.Lent++
-	d.finish(op, loop.Result{N: n, Block: b, Drained: !f.ready[in] && !f.hangup})
+	d.finish(op, loop.Result{N: n, Block: b, Drained: !f.ready[in]})
 }
 
 func (d *Driver) attemptSend(op *loop.Op, f *file, n int32) {
@@ -121,7 +119,7 @@ func (d *Driver) attemptConnect(op *loop.Op, f *file) {
 		op.Driver.Slot = 1
 		f.ready[out] = false
 		n := sys.Connect(op.FD, op.Addr.Pointer(), op.Addr.Len())
-		if n == -sys.EINPROGRESS || n == -sys.EAGAIN {
+		if n == -sys.EINPROGRESS { // EAGAIN is an answer: a full backlog (Unix) or no local port left, and no edge comes
 			d.park(op, f, out)
 			return
 		}
@@ -141,12 +139,14 @@ func (d *Driver) attemptPoll(op *loop.Op, f *file) {
 		d.finish(op, loop.Result{N: int32(uint16(got))})
 		return
 	}
-	f.ready[dir] = false
+	if op.Events&sys.POLLIN != 0 { // who asked for POLLRDHUP only has not learnt that there is nothing to read
+		f.ready[in] = false
+	}
 	d.park(op, f, dir)
 }
 
 func (d *Driver) closeFile(op *loop.Op) {
-	if int(op.FD) < len(d.files) && (d.files[op.FD].waiting[in] != nil || d.files[op.FD].waiting[out] != nil) {
+	if op.FD >= 0 && int(op.FD) < len(d.files) && (d.files[op.FD].waiting[in] != nil || d.files[op.FD].waiting[out] != nil) {
 		panic("epoll: descriptor closed with an operation in flight")
 	}
 	d.forget(op.FD)

@@ -2,6 +2,7 @@ package epoll
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ type Driver struct {
 	ep     int
 	wakeFD int
 	recv   *buf.Pool
+	blocks int // most that recv gives
 	files  []file
 
 	queued  []*loop.Op // submitted, not tried yet
@@ -42,12 +44,15 @@ func New(cfg loop.DriverConfig) (loop.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{ep: ep, recv: buf.NewPool(cfg.RecvSize, cfg.RecvBlocks), events: make([]abi.Event, 512)}
+	d := &Driver{ep: ep, recv: buf.NewPool(cfg.RecvSize, cfg.RecvBlocks), blocks: cfg.RecvBlocks, events: make([]abi.Event, 512)}
 	if d.wakeFD, err = sys.Eventfd(); err == nil {
 		err = abi.Add(ep, int32(d.wakeFD), abi.EPOLLIN, int32(d.wakeFD), 0)
 	}
 	if err != nil {
 		_ = sys.Close(ep)
+		if d.wakeFD >= 0 {
+			_ = sys.Close(d.wakeFD)
+		}
 		return nil, err
 	}
 	return d, nil
@@ -69,7 +74,7 @@ func (d *Driver) Submit(op *loop.Op) {
 	d.stats.InFlight++
 	if op.Code == loop.OpRecv && op.PollFirst {
 		if f, e := d.file(op.FD); e == 0 && !f.ready[in] && !f.hangup {
-			f.waiting[in] = op
+			d.park(op, f, in)
 			return
 		}
 	}
@@ -110,6 +115,10 @@ func (d *Driver) finish(op *loop.Op, r loop.Result) { d.done = append(d.done, ou
 // Wait tries what was submitted, then waits, unless that gave results already.
 func (d *Driver) Wait(wait time.Duration) error {
 	d.attemptQueued()
+	d.serveStarved()
+	if d.woken > 0 { // edges that no Reap has seen come only once
+		return nil
+	}
 	if len(d.done) > 0 || len(d.queued) > 0 {
 		wait = 0
 	}
@@ -166,19 +175,36 @@ func (d *Driver) edge(f *file, dir direction) {
 		f.waiting[dir] = nil
 		d.attempt(op)
 	}
+	if op := f.waiting[out]; dir == in && op != nil && op.Code == loop.OpPoll { // it may wait for both sides
+		f.waiting[out] = nil
+		d.attempt(op)
+	}
 }
 
 // Wake signals the eventfd.
 func (d *Driver) Wake() { sys.EventfdSignal(d.wakeFD) }
 
-// Return gives a lent buffer back, to a receive that waits for one if there is any.
+// Return gives a lent buffer back; the next Wait lets a starved receive try with it.
 func (d *Driver) Return(b *buf.Block) {
 	b.Put()
 	d.stats.Lent--
-	if n := len(d.starved); n > 0 {
-		op := d.starved[0]
-		d.starved = append(d.starved[:0], d.starved[1:]...)
-		d.queued = append(d.queued, op)
+}
+
+// serveStarved tries as many starved receives as there are free buffers, until either runs out: one that is tried may
+// leave its buffer unused, and no Return would come to serve the next.
+func (d *Driver) serveStarved() {
+	for {
+		before := len(d.starved)
+		n := min(d.blocks-d.recv.InUse(), before)
+		if n <= 0 {
+			return
+		}
+		d.queued = append(d.queued, d.starved[:n]...)
+		d.starved = slices.Delete(d.starved, 0, n)
+		d.attemptQueued()
+		if len(d.starved) == before { // the machine is out of memory; the next Wait tries again
+			return
+		}
 	}
 }
 

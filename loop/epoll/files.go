@@ -37,6 +37,9 @@ type file struct {
 
 // file gives the record of fd, watched from the first operation on.
 func (d *Driver) file(fd int32) (*file, int32) {
+	if fd < 0 {
+		return nil, -sys.EBADF
+	}
 	for int(fd) >= len(d.files) {
 		d.files = append(d.files, make([]file, max(64, len(d.files)))...)
 	}
@@ -54,7 +57,7 @@ func (d *Driver) file(fd int32) (*file, int32) {
 
 // forget clears the record of a descriptor that was closed; the kernel has stopped watching it.
 func (d *Driver) forget(fd int32) {
-	if int(fd) < len(d.files) {
+	if fd >= 0 && int(fd) < len(d.files) {
 		d.files[fd] = file{gen: d.files[fd].gen + 1}
 	}
 }

@@ -28,17 +28,22 @@ type Driver struct {
 	addedTo  bool // the buffer ring has unpublished blocks
 	slots    []*loop.Op
 	free     []uint32
-	backlog  opList // submitted while the queue was full
-	starved  opList // receives that found no buffer
+	backlog  opList     // submitted while the queue was full
+	starved  opList     // receives that have data and found no buffer
+	cancels  []*loop.Op // cancelled while the queue was full
 
 	wakeFD    int
 	wakeByMsg bool
+	unwatched bool // the eventfd's poll has ended and must be started again
 	failed    error
 	stats     loop.DriverStats
 }
 
 // New opens a driver on the calling thread, which becomes its owner.
-func New(cfg loop.DriverConfig) (loop.Driver, error) {
+func New(cfg loop.DriverConfig) (loop.Driver, error) { return open(cfg, ring.SendMessage) }
+
+// open is New with the way to post a message on a ring given, so that tests can refuse it as kernels before 6.13 do.
+func open(cfg loop.DriverConfig, send func(fd int, userData uint64) error) (loop.Driver, error) {
 	r, err := ring.Setup(uint32(cfg.Entries))
 	if err != nil {
 		return nil, err
@@ -51,13 +56,13 @@ func New(cfg loop.DriverConfig) (loop.Driver, error) {
 	}
 	d := &Driver{ring: r, bring: br, recv: buf.NewPool(cfg.RecvSize, min(cfg.RecvBlocks, entries)), wakeFD: -1, target: firstBlocks}
 	d.provide(firstBlocks)
-	d.wakeByMsg = ring.SendMessage(r.FD(), tagIgnore) == nil
+	d.wakeByMsg = send(r.FD(), tagIgnore) == nil
 	if !d.wakeByMsg {
 		if d.wakeFD, err = sys.Eventfd(); err != nil {
 			d.Close()
 			return nil, err
 		}
-		d.watchEventfd()
+		d.unwatched = true // the first Wait submits the poll
 	}
 	return d, nil
 }
@@ -71,9 +76,16 @@ func (d *Driver) Name() string { return "uring" }
 // NonBlocking is false: on a socket with O_NONBLOCK io_uring answers EAGAIN instead of waiting.
 func (d *Driver) NonBlocking() bool { return false }
 
+// starvedWait bounds a wait while receives are starved and yet a buffer is there: the one that was given the chance had
+// no data after all.
+const starvedWait = 10 * time.Millisecond
+
 // Wait submits what is pending and waits.
 func (d *Driver) Wait(wait time.Duration) error {
 	d.drainBacklog()
+	if !d.starved.empty() && d.feedStarved() && (wait < 0 || wait > starvedWait) {
+		wait = starvedWait
+	}
 	if d.addedTo {
 		d.bring.Publish()
 		d.addedTo = false
@@ -96,18 +108,22 @@ func (d *Driver) Wake() {
 	sys.EventfdSignal(d.wakeFD)
 }
 
-// Return gives a lent buffer back to the kernel, or to a receive that waits for one.
+// Return gives a lent buffer back to the kernel; the next Wait lets a starved receive try for it.
 func (d *Driver) Return(b *buf.Block) {
 	b.Put()
 	d.stats.Lent--
-	if !d.starved.empty() {
+	if d.provided < d.target || !d.starved.empty() {
 		d.provide(1)
+	}
+}
+
+// feedStarved lets as many starved receives try again as the kernel has buffers, and reports whether more are waiting
+// although there are buffers.
+func (d *Driver) feedStarved() bool {
+	for n := d.provided; n > 0 && !d.starved.empty(); n-- {
 		d.push(d.starved.pop())
-		return
 	}
-	if d.provided < d.target {
-		d.provide(1)
-	}
+	return d.provided > 0 && !d.starved.empty()
 }
 
 // provide hands n more blocks to the kernel, as far as the pool has them.

@@ -58,13 +58,25 @@ func (d *Driver) next() *ring.SQE {
 	return d.ring.Next()
 }
 
+// drainBacklog queues what found no room before.
 func (d *Driver) drainBacklog() {
+	if d.unwatched {
+		d.watchEventfd()
+	}
 	for !d.backlog.empty() {
 		sqe := d.next()
 		if sqe == nil {
 			return
 		}
 		fill(sqe, d.backlog.pop())
+	}
+	for n := len(d.cancels) - 1; n >= 0; n-- {
+		op := d.cancels[n]
+		if op.Driver.InFlight && op.Driver.Cancelled && !d.pushCancel(op) {
+			return
+		}
+		d.cancels[n] = nil
+		d.cancels = d.cancels[:n]
 	}
 }
 
@@ -82,7 +94,7 @@ func fill(sqe *ring.SQE, op *loop.Op) {
 		sqe.Opcode = ring.IORING_OP_RECV
 		sqe.Flags = ring.IOSQE_BUFFER_SELECT
 		sqe.BufGroup = bufGroup
-		if op.PollFirst {
+		if op.PollFirst || op.Driver.Polled {
 			sqe.Ioprio = ring.IORING_RECVSEND_POLL_FIRST
 		}
 	case loop.OpSend:
@@ -131,18 +143,31 @@ func (d *Driver) Cancel(op *loop.Op) {
 		d.push(op) // as a no-op, whose completion comes out of Reap like any other
 		return
 	}
-	if sqe := d.next(); sqe != nil {
-		sqe.Opcode = ring.IORING_OP_ASYNC_CANCEL
-		sqe.Addr = uint64(op.Driver.Slot)
-		sqe.UserData = tagIgnore
-		sqe.Flags = ring.IOSQE_CQE_SKIP_SUCCESS
-		return
+	if !d.pushCancel(op) {
+		d.cancels = append(d.cancels, op)
 	}
-	op.Driver.Cancelled = false // no room: the caller may ask again
 }
 
+// pushCancel queues the cancellation of an operation that the kernel has; false says that the queue is full. Entries are
+// taken in their order, so it never hits a later operation in the same slot.
+func (d *Driver) pushCancel(op *loop.Op) bool {
+	sqe := d.next()
+	if sqe == nil {
+		return false
+	}
+	sqe.Opcode = ring.IORING_OP_ASYNC_CANCEL
+	sqe.Addr = uint64(op.Driver.Slot)
+	sqe.UserData = tagIgnore
+	sqe.Flags = ring.IOSQE_CQE_SKIP_SUCCESS
+	return true
+}
+
+// watchEventfd polls the eventfd, now or, when the queue is full, at the next Wait.
 func (d *Driver) watchEventfd() {
-	sqe := d.ring.Next()
+	sqe := d.next()
+	if d.unwatched = sqe == nil; d.unwatched {
+		return
+	}
 	sqe.Opcode = ring.IORING_OP_POLL_ADD
 	sqe.FD = int32(d.wakeFD)
 	sqe.OpFlags = sys.POLLIN

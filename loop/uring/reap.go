@@ -27,7 +27,7 @@ func (d *Driver) internal(c ring.CQE) {
 	if c.UserData == tagEventfd {
 		sys.EventfdDrain(d.wakeFD)
 		if c.Flags&ring.IORING_CQE_F_MORE == 0 {
-			d.watchEventfd()
+			d.unwatched = true
 		}
 	}
 }
@@ -64,20 +64,29 @@ func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
 		r.Block = b
 		return true
 	}
-	if c.Res != -sys.ENOBUFS || op.Driver.Cancelled {
+	if c.Res != -sys.ENOBUFS {
 		return true
 	}
-	if d.provided > 0 { // a block came back since
-		d.push(op)
-		return false
+	if op.Driver.Cancelled { // its cancellation found nothing, since it was between two tries
+		r.N = -sys.ECANCELED
+		return true
 	}
-	d.target += firstBlocks
-	d.provide(firstBlocks)
-	if d.provided > 0 {
-		d.push(op)
-		return false
+	if d.provided == 0 {
+		d.target += firstBlocks
+		d.provide(firstBlocks)
 	}
-	d.stats.Starved++
-	d.starved.push(op)
+	switch {
+	case d.provided > 0: // now, or because a block came back since
+		d.push(op)
+	case !op.Driver.Polled && !op.PollFirst:
+		// The kernel takes the buffer before it looks for data. Only who has data may queue for a buffer: the others
+		// would be given one, leave it unused, and no Return would come to serve the next.
+		op.Driver.Polled = true
+		d.push(op)
+	default:
+		op.Driver.Polled = true
+		d.stats.Starved++
+		d.starved.push(op)
+	}
 	return false
 }
