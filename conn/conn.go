@@ -18,6 +18,8 @@ type Conn struct {
 	unix   bool
 	closed bool // Close was called
 	gone   bool // the descriptor is closed
+	nagle  bool // SetNoDelay(false) was called
+	pins   int  // splices that use the descriptor: it stays open for them, and non-blocking
 	local  netip.AddrPort
 	remote netip.AddrPort
 
@@ -95,7 +97,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	if c.closed {
 		return net.ErrClosed
 	}
-	c.rd.deadline.set(c.n.Loop, untilOrNone(t))
+	c.SetReadTimeout(until(t))
 	return nil
 }
 
@@ -104,21 +106,35 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.closed {
 		return net.ErrClosed
 	}
-	c.wr.deadline.set(c.n.Loop, untilOrNone(t))
+	c.SetWriteTimeout(until(t))
 	return nil
 }
 
-// SetReadTimeout is SetReadDeadline counted from the loop's present time; 0 means none. It costs a few nanoseconds.
-func (c *Conn) SetReadTimeout(d time.Duration) { c.rd.deadline.set(c.n.Loop, d) }
+// SetReadTimeout is SetReadDeadline counted from the loop's present time; 0 means none, less means that it has passed.
+// It costs a few nanoseconds.
+func (c *Conn) SetReadTimeout(d time.Duration) {
+	if !c.closed {
+		c.rd.deadline.set(c.n.Loop, d)
+	}
+}
 
-// SetWriteTimeout is SetWriteDeadline counted from the loop's present time; 0 means none.
-func (c *Conn) SetWriteTimeout(d time.Duration) { c.wr.deadline.set(c.n.Loop, d) }
+// SetWriteTimeout is SetWriteDeadline counted from the loop's present time; 0 means none, less means that it has passed.
+// On a closed connection it still bounds what is being sent.
+func (c *Conn) SetWriteTimeout(d time.Duration) {
+	if !c.gone {
+		c.wr.deadline.set(c.n.Loop, d)
+	}
+}
 
-func untilOrNone(t time.Time) time.Duration {
+// until is the time left to t as the timeouts take it: 0 for none.
+func until(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0
 	}
-	return max(time.Until(t), 1)
+	if d := time.Until(t); d != 0 {
+		return d
+	}
+	return -1
 }
 
 // SetNoDelay switches Nagle's algorithm off, which is how connections start, or on.
@@ -126,11 +142,16 @@ func (c *Conn) SetNoDelay(on bool) error {
 	if c.unix {
 		return nil
 	}
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.nagle = !on
 	return sys.SetNoDelay(int(c.fd), on)
 }
 
-// Close ends the connection. A write in flight is finished first, as far as its deadline allows; a waiting read
-// returns net.ErrClosed. Close does not wait: OnClosed says when the descriptor is gone.
+// Close ends the connection. A block in flight (Send) is sent first, as far as the write deadline allows: if that cuts
+// it short the peer sees a reset and not an end. A task that waits to read or write gets net.ErrClosed. Close does not
+// wait: OnClosed says when the descriptor is gone. Bytes that ReadBuf lent stop being valid.
 func (c *Conn) Close() error {
 	if c.closed {
 		return net.ErrClosed
@@ -142,14 +163,19 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// reset makes the end of the connection a reset, so that the peer does not take what it got for the whole.
+func (c *Conn) reset() {
+	if !c.unix {
+		_ = sys.SetLinger0(int(c.fd))
+	}
+}
+
 // Abort ends the connection at once and with a reset, so that the peer does not take what it got for the whole.
 func (c *Conn) Abort() {
 	if c.gone {
 		return
 	}
-	if !c.unix {
-		_ = sys.SetLinger0(int(c.fd))
-	}
+	c.reset()
 	c.wr.abort()
 	if !c.closed {
 		_ = c.Close()
@@ -169,13 +195,35 @@ func (c *Conn) Closed() bool { return c.closed }
 
 // finishClose closes the descriptor once no operation is in flight on it.
 func (c *Conn) finishClose() {
-	if !c.closed || c.gone || c.rd.op.InFlight() || c.wr.op.InFlight() {
+	if !c.closed || c.gone || c.pins > 0 || c.rd.op.InFlight() || c.wr.op.InFlight() {
 		return
 	}
 	c.gone = true
 	c.n.Loop.StopTimer(&c.wr.deadline.timer)
 	c.closeOp.FD = c.fd
 	c.n.Loop.Submit(&c.closeOp)
+}
+
+// pin keeps the descriptor open and non-blocking for a splice. There may be two, one in each direction.
+func (c *Conn) pin() error {
+	if c.pins == 0 && !c.n.Loop.NonBlocking() {
+		if err := sys.SetNonblock(int(c.fd), true); err != nil {
+			return c.opError("splice", err)
+		}
+	}
+	c.pins++
+	return nil
+}
+
+// unpin makes the descriptor again what the driver wants; it closes it if that waited.
+func (c *Conn) unpin() {
+	if c.pins--; c.pins > 0 {
+		return
+	}
+	if !c.closed && !c.n.Loop.NonBlocking() {
+		_ = sys.SetNonblock(int(c.fd), false) // were it to stay, EAGAIN would cost a poll, not correctness
+	}
+	c.finishClose()
 }
 
 // closer is the connection as the completer of its last operation.
@@ -194,11 +242,16 @@ func (c *Conn) opError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	network := "tcp"
-	if c.unix {
-		network = "unix"
+	return &net.OpError{Op: op, Net: c.network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+func (c *Conn) network() string { return networkOf(c.unix) }
+
+func networkOf(unix bool) string {
+	if unix {
+		return "unix"
 	}
-	return &net.OpError{Op: op, Net: network, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+	return "tcp"
 }
 
 var errDeadline = os.ErrDeadlineExceeded
@@ -210,12 +263,17 @@ type deadline struct {
 	timer loop.Timer
 }
 
+// farthest is the longest time that a deadline is counted for: two years stand for every longer one, which would
+// overflow the clock.
+const farthest = 2 * 365 * 24 * time.Hour
+
+// set counts the deadline from the loop's present time: 0 is none, less has passed.
 func (d *deadline) set(l *loop.Loop, after time.Duration) {
-	if after <= 0 {
+	if after == 0 {
 		d.at = 0
 		return
 	}
-	at := l.Now() + int64(after)
+	at := max(l.Now()+int64(min(max(after, 0), farthest)), 1)
 	if !d.timer.Active() || at < d.at || d.at == 0 {
 		l.StartTimerAt(&d.timer, at)
 	}

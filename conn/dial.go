@@ -3,6 +3,7 @@ package conn
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/loop"
@@ -105,10 +106,10 @@ func Dial(n *Net, addr *Address, timeout time.Duration) (*Conn, error) {
 }
 
 func dialError(addr *Address, err error) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Addr: textAddr(addr.text), Err: err}
+	return &net.OpError{Op: "dial", Net: textAddr(addr.text).Network(), Addr: textAddr(addr.text), Err: err}
 }
 
 type textAddr string
 
-func (textAddr) Network() string  { return "tcp" }
-func (a textAddr) String() string { return string(a) }
+func (a textAddr) Network() string { return networkOf(strings.HasPrefix(string(a), unixPrefix)) }
+func (a textAddr) String() string  { return string(a) }

@@ -21,6 +21,9 @@ type Acceptor interface {
 	Accept(c *Conn)
 }
 
+// unixPrefix marks the path of a Unix socket in an address.
+const unixPrefix = "unix:"
+
 // acceptPause is how long a listener waits when the process has run out of descriptors or memory.
 const acceptPause = 100 * time.Millisecond
 
@@ -35,7 +38,10 @@ type Listener struct {
 	to       Acceptor
 	maxConns int
 	conns    int
+	over     []int32 // accepted by the kernel before it heard of the cap; given out as room comes
+	address  string
 	closing  bool
+	closed   bool
 	paused   loop.Timer
 	closeOp  loop.Op
 
@@ -46,7 +52,7 @@ type Listener struct {
 // ParseAddress turns host:port, :port or unix:/path into a socket address. It resolves no names.
 func ParseAddress(s string) (sys.Sockaddr, error) {
 	var sa sys.Sockaddr
-	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+	if path, ok := strings.CutPrefix(s, unixPrefix); ok {
 		return sa, sa.SetUnix(path)
 	}
 	if strings.HasPrefix(s, ":") {
@@ -74,13 +80,16 @@ func OpenListener(cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort,
 	if err != nil {
 		return -1, addr, err
 	}
-	addr, err = sys.Getsockname(fd)
-	return fd, addr, err
+	if addr, err = sys.Getsockname(fd); err != nil {
+		_ = sys.Close(fd)
+		return -1, addr, err
+	}
+	return fd, addr, nil
 }
 
 // Listen accepts connections from the listening socket fd, which it owns from then on, and gives them to to.
 func Listen(n *Net, fd int, cfg ListenConfig, to Acceptor) *Listener {
-	ln := &Listener{n: n, fd: int32(fd), to: to, maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, "unix:")}
+	ln := &Listener{n: n, fd: int32(fd), to: to, maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, unixPrefix), address: cfg.Address}
 	ln.addr, _ = sys.Getsockname(fd)
 	ln.op = loop.Op{Code: loop.OpAccept, FD: ln.fd, Done: ln}
 	ln.closeOp = loop.Op{Code: loop.OpClose, FD: ln.fd, Done: (*listenerCloser)(ln)}
@@ -105,42 +114,53 @@ func (ln *Listener) Complete(_ *loop.Op, r loop.Result) {
 	}
 	switch {
 	case ln.closing:
-		ln.n.Loop.Submit(&ln.closeOp)
+		ln.finishClose()
 	case r.N >= 0, r.N == -sys.ECONNABORTED, r.N == -sys.EINTR, r.N == -sys.EAGAIN:
 		ln.resume()
 	case r.N == -sys.ECANCELED:
 		ln.resume() // cancelled at the cap, and room may have come since
 	default:
 		ln.Paused++
-		ln.n.Loop.Log().Warn("cannot accept, pausing", "address", ln.addr.String(), "err", sys.Error("accept", r.N), "pause", acceptPause)
+		ln.n.Loop.Log().Warn("cannot accept, pausing", "address", ln.address, "err", sys.Error("accept", r.N), "pause", acceptPause)
 		ln.n.Loop.StartTimer(&ln.paused, acceptPause)
 	}
 }
 
+// accepted gives a connection out, or keeps it while the cap is reached: one call may accept a whole burst.
 func (ln *Listener) accepted(fd int32) {
+	if ln.full() {
+		ln.over = append(ln.over, fd)
+		return
+	}
 	c := New(ln.n, fd, ln.unix)
 	c.local = ln.addr
 	if ln.addr.Addr().IsUnspecified() {
 		c.local = netip.AddrPort{}
 	}
 	ln.Accepted++
-	ln.conns++
-	if ln.maxConns > 0 && ln.conns >= ln.maxConns && ln.op.InFlight() {
+	if ln.conns++; ln.full() {
 		ln.Capped++
 		ln.n.Loop.CancelOp(&ln.op)
 	}
 	ln.to.Accept(c)
 }
 
+func (ln *Listener) full() bool { return ln.maxConns > 0 && ln.conns >= ln.maxConns }
+
 // Release says that a connection accepted here has been closed. The acceptor calls it once for each.
 func (ln *Listener) Release() {
 	ln.conns--
+	for len(ln.over) > 0 && !ln.full() {
+		fd := ln.over[0]
+		ln.over = ln.over[1:]
+		ln.accepted(fd)
+	}
 	ln.resume()
 }
 
 // resume accepts again, unless that goes on, is paused, or the cap is reached.
 func (ln *Listener) resume() {
-	if ln.closing || ln.op.InFlight() || ln.paused.Active() || ln.maxConns > 0 && ln.conns >= ln.maxConns {
+	if ln.closing || ln.op.InFlight() || ln.paused.Active() || ln.full() {
 		return
 	}
 	ln.n.Loop.Submit(&ln.op)
@@ -149,7 +169,8 @@ func (ln *Listener) resume() {
 // Expire ends a pause.
 func (ln *Listener) Expire(*loop.Timer) { ln.resume() }
 
-// Close stops accepting and closes the socket. Connections accepted before stay.
+// Close stops accepting and closes the socket. Connections accepted before stay, and those among them that wait for
+// room under the cap are still given out.
 func (ln *Listener) Close() {
 	if ln.closing {
 		return
@@ -160,7 +181,15 @@ func (ln *Listener) Close() {
 		ln.n.Loop.CancelOp(&ln.op)
 		return
 	}
-	ln.n.Loop.Submit(&ln.closeOp)
+	ln.finishClose()
+}
+
+// finishClose closes the socket once: Close may be called by an acceptor, inside the completion that ends accepting.
+func (ln *Listener) finishClose() {
+	if !ln.closed {
+		ln.closed = true
+		ln.n.Loop.Submit(&ln.closeOp)
+	}
 }
 
 type listenerCloser Listener

@@ -63,9 +63,14 @@ func (n *Net) Trim() {
 	n.pipes.trim()
 }
 
-// close frees what nobody can hold any more: the loop has ended its tasks and its connections. Blocks that are still
-// out belong to an abandoned task and stay mapped.
+// close frees what nobody can hold any more: the loop has ended its tasks. While a block is out, the kernel may still
+// be sending from it or an abandoned task may use it; then its pool stays mapped.
 func (n *Net) close() {
 	n.pipes.trim()
 	n.pipes.trim()
+	for _, p := range [...]*buf.Pool{n.small, n.large} {
+		if p.InUse() == 0 {
+			_ = p.Close() // unmapping whole mappings of ours does not fail
+		}
+	}
 }

@@ -19,8 +19,9 @@ type reader struct {
 	err      error // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
+	armed    bool // a receive is wanted: it is in flight, or follows what is
 	drained  bool // the socket was empty after the last receive
-	polled   bool // OpPoll has come back
+	splicing bool // a splice takes the bytes, so nothing else may
 	deadline deadline
 }
 
@@ -31,18 +32,33 @@ func (r *reader) init(c *Conn) {
 }
 
 // Arm starts receiving, so that the next bytes are there, or the Watcher hears of them, without anybody waiting. It
-// does nothing if bytes or an end are held already.
+// does nothing if bytes or an end are held already. It lasts until something has come, or a Splice takes over.
 func (c *Conn) Arm() { c.rd.arm() }
 
 func (r *reader) arm() {
-	if r.block != nil || r.err != nil || r.op.InFlight() || r.c.closed {
+	if r.block != nil || r.err != nil || r.c.closed {
 		return
 	}
-	r.op.Code, r.op.PollFirst = loop.OpRecv, r.drained
+	r.armed = true
+	r.receive()
+}
+
+// receive submits the wanted receive as soon as nothing stands before it.
+func (r *reader) receive() {
+	if r.armed && !r.splicing && !r.op.InFlight() {
+		r.op.Code, r.op.PollFirst = loop.OpRecv, r.drained
+		r.c.n.Loop.Submit(&r.op)
+	}
+}
+
+// poll waits for readiness without reading.
+func (r *reader) poll() {
+	r.op.Code, r.op.Events = loop.OpPoll, sys.POLLIN|sys.POLLRDHUP
 	r.c.n.Loop.Submit(&r.op)
 }
 
-// Watch sets who is told when something arrives while no task reads; nil ends it.
+// Watch sets who is told when something arrives while no task reads; nil ends it. It tells nothing of what is held
+// already: that is for Buffered and Err.
 func (c *Conn) Watch(w Watcher) { c.rd.watcher = w }
 
 // Buffered is what has been received and not consumed; it never waits. The bytes are valid until they are consumed.
@@ -63,29 +79,32 @@ func (c *Conn) Err() error { return c.rd.err }
 func (c *Conn) ReadBuf() ([]byte, error) { return c.rd.lend() }
 
 func (r *reader) lend() ([]byte, error) {
-	for r.block == nil {
-		if r.err != nil {
+	for {
+		switch {
+		case r.c.closed:
+			return nil, net.ErrClosed
+		case r.deadline.passed(r.c.n.Loop):
+			return nil, errDeadline
+		case r.block != nil:
+			return r.held(), nil
+		case r.err != nil:
 			return nil, r.err
 		}
 		if err := r.wait(); err != nil {
 			return nil, err
 		}
 	}
-	return r.held(), nil
 }
 
 // wait parks the task until the receive completes, the deadline passes or the task is cancelled. In the last two cases
 // the receive stays in flight: nothing that arrives is lost.
 func (r *reader) wait() error {
-	l := r.c.n.Loop
-	if r.c.closed {
-		return net.ErrClosed
-	}
-	if r.deadline.passed(l) {
-		return errDeadline
-	}
 	r.arm()
-	r.task = l.Current()
+	return r.park()
+}
+
+func (r *reader) park() error {
+	r.task = r.c.n.Loop.Current()
 	err := r.task.Park(r)
 	r.task = nil
 	return err
@@ -97,11 +116,13 @@ func (r *reader) CancelWait(t *loop.Task) { r.c.n.Loop.Ready(t) }
 // Consume says that the first n bytes lent are done with; when all are, the buffer goes back.
 func (c *Conn) Consume(n int) {
 	r := &c.rd
-	r.off += n
-	if r.block != nil && r.off >= r.block.Len {
-		if r.off > r.block.Len {
-			panic("conn: more consumed than was lent")
+	if n > len(r.held()) {
+		if c.closed {
+			return // Close took the bytes back
 		}
+		panic("conn: more consumed than was lent")
+	}
+	if r.off += n; r.block != nil && r.off == r.block.Len {
 		r.drop()
 	}
 }
@@ -133,32 +154,54 @@ func (r *reader) Complete(op *loop.Op, res loop.Result) {
 		if res.Block != nil {
 			r.c.n.Loop.Return(res.Block)
 		}
+		r.wake()
 		r.c.finishClose()
 		return
 	}
 	switch {
 	case op.Code == loop.OpPoll:
-		if res.N < 0 && res.N != -sys.ECANCELED {
-			r.err = r.c.opError("poll", sys.Error("poll", res.N))
-		}
-		r.polled = true
+		r.polled(res.N)
+		return
 	case res.N > 0:
 		r.block, r.off, r.drained = res.Block, 0, res.Drained
 	case res.N == 0:
 		r.err = io.EOF
-	case res.N == -sys.ECANCELED || res.N == -sys.EAGAIN || res.N == -sys.EINTR:
-		if r.task == nil && r.watcher != nil {
-			r.arm()
-			return
-		}
+	case res.N == -sys.EAGAIN && r.armed: // io_uring does not wait while a splice has set O_NONBLOCK
+		r.poll()
+		return
+	case res.N == -sys.EAGAIN || res.N == -sys.EINTR || res.N == -sys.ECANCELED:
+		r.receive()
+		r.wake()
+		return
 	default:
 		r.err = r.c.opError("read", sys.Error("recv", res.N))
 	}
-	if r.task != nil {
-		r.c.n.Loop.Ready(r.task)
-	} else if r.watcher != nil {
+	r.armed = false
+	if !r.wake() && r.watcher != nil {
 		r.watcher.Readable(r.c)
 	}
+}
+
+// polled takes the end of a wait for readiness: a splice's, or that of a receive.
+func (r *reader) polled(n int32) {
+	if n < 0 && n != -sys.ECANCELED {
+		r.err, r.armed = r.c.opError("read", sys.Error("poll", n)), false
+		if !r.wake() && r.watcher != nil {
+			r.watcher.Readable(r.c)
+		}
+		return
+	}
+	r.receive()
+	r.wake()
+}
+
+// wake resumes the task that waits, if there is one.
+func (r *reader) wake() bool {
+	if r.task == nil {
+		return false
+	}
+	r.c.n.Loop.Ready(r.task)
+	return true
 }
 
 // Expire ends a read whose deadline has passed.
@@ -166,9 +209,7 @@ func (r *reader) Expire(*loop.Timer) {
 	if !r.deadline.expire(r.c.n.Loop) || r.c.closed {
 		return
 	}
-	if r.task != nil {
-		r.c.n.Loop.Ready(r.task)
-	} else if r.watcher != nil {
+	if !r.wake() && r.watcher != nil && !r.splicing {
 		r.watcher.Expired(r.c)
 	}
 }
@@ -176,47 +217,54 @@ func (r *reader) Expire(*loop.Timer) {
 func (r *reader) close() {
 	l := r.c.n.Loop
 	l.StopTimer(&r.deadline.timer)
-	r.watcher = nil
-	r.drop()
-	if r.err == nil {
-		r.err = net.ErrClosed
+	r.watcher, r.armed, r.err = nil, false, net.ErrClosed
+	if !r.splicing { // else the kernel may be sending from the block, and the splice gives it back
+		r.drop()
 	}
 	if r.op.InFlight() {
 		l.CancelOp(&r.op)
 	}
-	if r.task != nil {
-		l.Ready(r.task)
+	r.wake()
+}
+
+// quiesce ends a receive in flight, so that none takes bytes past the splice that begins. What it brought is held.
+func (r *reader) quiesce() error {
+	l := r.c.n.Loop
+	for r.armed = false; r.op.InFlight(); {
+		l.CancelOp(&r.op)
+		if err := r.park(); err != nil {
+			return err
+		}
+		if r.c.closed {
+			return net.ErrClosed
+		}
 	}
+	return nil
+}
+
+// check says whether a splice may go on reading.
+func (r *reader) check() error {
+	switch {
+	case r.c.closed:
+		return net.ErrClosed
+	case r.deadline.passed(r.c.n.Loop):
+		return errDeadline
+	}
+	return r.err
 }
 
 // waitReadable parks until the socket has something to read, without reading it.
 func (r *reader) waitReadable() error {
-	l := r.c.n.Loop
-	if r.op.InFlight() {
-		panic("conn: waiting for readiness with a receive in flight")
-	}
-	r.op.Code, r.op.Events, r.polled = loop.OpPoll, sys.POLLIN|sys.POLLRDHUP, false
-	l.Submit(&r.op)
-	return r.waitPolled(l)
-}
-
-func (r *reader) waitPolled(l *loop.Loop) error {
-	for !r.polled {
-		if r.c.closed {
-			return net.ErrClosed
-		}
-		var err error
-		if r.deadline.passed(l) {
-			err = errDeadline
-		} else {
-			r.task = l.Current()
-			err = r.task.Park(r)
-			r.task = nil
+	r.poll()
+	for r.op.InFlight() {
+		err := r.park()
+		if err == nil && r.op.InFlight() {
+			err = r.check()
 		}
 		if err != nil {
-			l.CancelOp(&r.op) // its completion finds nobody waiting
+			r.c.n.Loop.CancelOp(&r.op) // its completion finds nobody waiting
 			return err
 		}
 	}
-	return r.err
+	return r.check()
 }

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"io"
+	"net"
 
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/sys"
@@ -11,50 +12,35 @@ import (
 const turn = 4 << 20
 
 // Splice moves n bytes from src to dst without copying them through user space and returns how many it moved; fewer
-// come with the error that stopped it, io.ErrUnexpectedEOF if src ended. src must have nothing buffered; what dst was
-// given to send is sent first. onMoved, if not nil, is called after every step, to push deadlines back. It must run
-// in a task of the connections' loop.
+// come with the error that stopped it, io.ErrUnexpectedEOF if src ended. What src has buffered goes first, by a copy,
+// and what dst was given to send goes before that. Both deadlines hold; onMoved, if not nil, is called after every step
+// with the bytes of that step, to push them back. If it was dst that failed, or bytes were taken from src that dst did not
+// get, dst's writes fail from then on (WriteErr). Splice must run in a task of the connections' loop; the other direction may be spliced by
+// another task at the same time.
 func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, error) {
+	s := splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved, corked: dst.wr.more}
+	if err := t.Cause(); err != nil {
+		return 0, err
+	}
 	if err := dst.wr.begin(); err != nil {
 		return 0, err
 	}
-	if err := src.quiesce(); err != nil {
-		return 0, err
+	if src.closed {
+		return 0, net.ErrClosed
 	}
-	p, err := src.n.pipes.get()
+	err := src.pin()
 	if err != nil {
 		return 0, err
 	}
-	defer src.n.pipes.put(p)
-	if !src.n.Loop.NonBlocking() {
-		if err := nonblock(src, dst, true); err != nil {
-			return 0, err
-		}
-		defer nonblock(src, dst, false)
+	defer s.release()
+	src.rd.splicing = true
+	if err = src.rd.quiesce(); err == nil {
+		err = s.buffered()
 	}
-	s := splicer{t: t, p: p, dst: dst, src: src, left: n, onMoved: onMoved}
-	err = s.run()
-	dst.wr.sent += uint64(s.moved)
+	if err == nil && s.left > 0 {
+		err = s.throughPipe()
+	}
 	return s.moved, err
-}
-
-func nonblock(a, b *Conn, on bool) error {
-	if err := sys.SetNonblock(int(a.fd), on); err != nil {
-		return err
-	}
-	return sys.SetNonblock(int(b.fd), on)
-}
-
-// quiesce makes sure that no receive would take bytes past the splice.
-func (c *Conn) quiesce() error {
-	r := &c.rd
-	if r.block != nil {
-		panic("conn: splice with bytes still buffered")
-	}
-	if r.op.InFlight() {
-		panic("conn: splice with a receive in flight")
-	}
-	return r.err
 }
 
 type splicer struct {
@@ -64,26 +50,75 @@ type splicer struct {
 	left     int64 // bytes not taken from src yet
 	moved    int64 // bytes given to dst
 	onMoved  func(int64)
+	corked   bool // dst may hold back a segment because it was told that more follows
+}
+
+// release lets src be read again.
+func (s *splicer) release() {
+	r := &s.src.rd
+	r.splicing, r.drained = false, false
+	if r.c.closed {
+		r.drop()
+	}
+	r.receive()
+	s.src.unpin()
+}
+
+// buffered sends what was received before.
+func (s *splicer) buffered() error {
+	p := s.src.rd.held()
+	if p = p[:min(int64(len(p)), s.left)]; len(p) == 0 {
+		return nil
+	}
+	n, err := s.dst.wr.write(p, nil, int64(len(p)) < s.left)
+	s.corked = int64(len(p)) < s.left
+	s.src.Consume(n)
+	s.left -= int64(n)
+	s.advance(int64(n))
+	if err != nil && s.dst.wr.err == nil {
+		s.dst.wr.err = err
+	}
+	return err
+}
+
+func (s *splicer) advance(n int64) {
+	s.moved += n
+	if s.onMoved != nil && n > 0 {
+		s.onMoved(n)
+	}
+}
+
+func (s *splicer) throughPipe() error {
+	if err := s.dst.pin(); err != nil {
+		return err
+	}
+	defer s.dst.unpin()
+	var err error
+	if s.p, err = s.src.n.pipes.get(); err != nil {
+		return s.src.opError("splice", err)
+	}
+	defer s.src.n.pipes.put(s.p)
+	if err = s.run(); err == nil {
+		return nil
+	}
+	if s.p.held > 0 && s.dst.wr.err == nil {
+		s.dst.wr.err = err // a gap in what dst sends
+	}
+	s.uncork()
+	return err
 }
 
 func (s *splicer) run() error {
 	budget := int64(turn)
-	for s.left > 0 || s.p.held > 0 {
-		var in int
-		if s.left > 0 && s.p.held == 0 {
-			var err error
-			if in, err = s.fill(); err != nil {
-				return err
-			}
-		}
-		out, err := s.drain()
-		if err != nil {
+	for s.left > 0 {
+		before := s.left
+		if err := s.fill(); err != nil {
 			return err
 		}
-		if s.onMoved != nil && out > 0 {
-			s.onMoved(int64(out))
+		if err := s.drain(); err != nil {
+			return err
 		}
-		if budget -= int64(in + out); budget < 0 {
+		if budget -= before - s.left; budget <= 0 {
 			budget = turn
 			if err := s.t.Yield(); err != nil {
 				return err
@@ -93,44 +128,72 @@ func (s *splicer) run() error {
 	return nil
 }
 
-// fill moves bytes from src into the pipe, waiting for the first.
-func (s *splicer) fill() (int, error) {
+// fill moves bytes from src into the empty pipe, waiting for the first.
+func (s *splicer) fill() error {
+	r := &s.src.rd
 	for {
+		if err := r.check(); err != nil {
+			return ended(err)
+		}
 		n := sys.Splice(int(s.src.fd), s.p.w, int(min(s.left, int64(s.p.room))), false)
 		switch {
 		case n > 0:
 			s.left -= int64(n)
 			s.p.held += int(n)
-			return int(n), nil
+			return nil
 		case n == 0:
-			s.src.rd.err = io.EOF
-			return 0, io.ErrUnexpectedEOF
+			r.err = io.EOF
+			return io.ErrUnexpectedEOF
 		case n != -sys.EAGAIN:
-			return 0, s.src.opError("splice", sys.Error("splice", n))
+			r.err = s.src.opError("splice", sys.Error("splice", n))
+			return r.err
 		}
-		if err := s.src.rd.waitReadable(); err != nil {
-			return 0, err
+		s.uncork()
+		if err := r.waitReadable(); err != nil {
+			return ended(err)
 		}
 	}
 }
 
+// ended turns the end of a stream into what it is here: too early.
+func ended(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // drain moves what the pipe holds to dst, waiting for room.
-func (s *splicer) drain() (int, error) {
-	total := 0
+func (s *splicer) drain() error {
+	w := &s.dst.wr
 	for s.p.held > 0 {
+		if err := w.check(); err != nil {
+			return err
+		}
 		n := sys.Splice(s.p.r, int(s.dst.fd), s.p.held, s.left > 0)
 		switch {
 		case n > 0:
+			s.corked = s.left > 0
 			s.p.held -= int(n)
-			s.moved += int64(n)
-			total += int(n)
+			w.sent += uint64(n)
+			s.advance(int64(n))
 			continue
 		case n != -sys.EAGAIN:
-			return total, s.dst.opError("splice", sys.Error("splice", n))
+			w.err = s.dst.opError("splice", sys.Error("splice", n))
+			return w.err
 		}
-		if err := s.dst.wr.waitWritable(); err != nil {
-			return total, err
+		if err := w.waitWritable(); err != nil {
+			return err
 		}
 	}
-	return total, nil
+	return nil
+}
+
+// uncork makes dst send the segment that it holds back because more was to follow at once: what follows is not there.
+// Setting TCP_NODELAY again does that.
+func (s *splicer) uncork() {
+	if s.corked && !s.dst.unix && !s.dst.nagle && !s.dst.closed {
+		_ = sys.SetNoDelay(int(s.dst.fd), true)
+	}
+	s.corked = false
 }

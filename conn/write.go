@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"errors"
 	"net"
 
 	"github.com/ringway/ringway/buf"
@@ -18,11 +17,11 @@ type writer struct {
 	head     []byte // what remains to be sent: head, then body
 	body     []byte
 	block    *buf.Block // handed over; goes back when all is sent
-	err      error
+	err      error      // what ended writing for good
+	stop     error      // why the operation in flight was given up
 	task     *loop.Task
 	more     bool // further bytes follow at once
 	sent     uint64
-	polled   bool
 	deadline deadline
 }
 
@@ -34,25 +33,29 @@ func (w *writer) init(c *Conn) {
 
 // Send sends the data of b and puts b back when the kernel has taken it; b is the connection's from here on, also
 // when Send fails. It does not wait for that, only for an earlier write that is still in flight. A failure shows at
-// the next write, or at the reads.
+// the next write, or at the reads; a block that the deadline cut short ends writing for good.
 func (c *Conn) Send(b *buf.Block) error {
 	w := &c.wr
-	if err := w.begin(); err != nil {
+	if err := w.begin(); err != nil || b.Len == 0 {
 		b.Put()
 		return err
 	}
-	w.block, w.head, w.body, w.more = b, b.Data(), nil, false
-	w.submit()
+	w.block = b
+	w.submit(b.Data(), nil, false)
 	return nil
 }
 
-// Write sends all of b and waits until the kernel has taken it.
+// Write sends all of b and waits until the kernel has taken it. After a deadline or a cancelled task the count says how
+// much was taken; the connection can be written to again.
 func (c *Conn) Write(b []byte) (int, error) { return c.wr.write(b, nil, false) }
 
 // WriteBufs sends head and then body in one call and waits until the kernel has taken them. more says that further
-// bytes follow at once.
+// bytes follow at once. If it fails with a part taken, writing has ended for good, since nobody knows which part.
 func (c *Conn) WriteBufs(head, body []byte, more bool) error {
-	_, err := c.wr.write(head, body, more)
+	n, err := c.wr.write(head, body, more)
+	if err != nil && n > 0 && c.wr.err == nil {
+		c.wr.err = err
+	}
 	return err
 }
 
@@ -62,36 +65,38 @@ func (c *Conn) Flush() error { return c.wr.idle() }
 // Sent is the number of bytes that the kernel has taken since the connection was made.
 func (c *Conn) Sent() uint64 { return c.wr.sent }
 
-// WriteErr is what made writing fail, or nil.
+// WriteErr is what ended writing for good, or nil.
 func (c *Conn) WriteErr() error { return c.wr.err }
 
 func (w *writer) write(head, body []byte, more bool) (int, error) {
 	if err := w.begin(); err != nil {
 		return 0, err
 	}
+	// A task that was cancelled may hand blocks over, but not wait.
+	if err := w.c.n.Loop.Current().Cause(); err != nil {
+		return 0, err
+	}
 	if len(head)+len(body) == 0 {
 		return 0, nil
 	}
 	before := w.sent
-	w.head, w.body, w.more = head, body, more
-	w.submit()
-	err := w.idle()
+	w.submit(head, body, more)
+	err := w.await()
 	return int(w.sent - before), err
 }
 
-// idle waits until no write is in flight. It waits for the kernel's last word also when the task is cancelled, since the
-// kernel may still read the buffers.
+// idle waits until no earlier write is in flight. That one is a block of the connection's own, which a task that is
+// cancelled leaves to the kernel.
 func (w *writer) idle() error {
-	l := w.c.n.Loop
-	for w.op.InFlight() {
-		w.task = l.Current()
-		err := w.task.ParkUncancelled(w)
+	for w.op.InFlight() && !w.c.closed {
+		w.task = w.c.n.Loop.Current()
+		err := w.task.Park(w)
 		w.task = nil
-		if err != nil && w.op.InFlight() {
-			w.cancel(err)
+		if err != nil {
+			return err
 		}
 	}
-	if w.err == nil && w.c.closed {
+	if w.c.closed {
 		return net.ErrClosed
 	}
 	return w.err
@@ -108,17 +113,49 @@ func (w *writer) begin() error {
 	return nil
 }
 
-// CancelWait asks the kernel to give the buffers back; the completion wakes the task.
-func (w *writer) CancelWait(t *loop.Task) { w.cancel(t.Cause()) }
+// await waits for the end of what the task itself has in flight, also when the task is cancelled: until its last word
+// the kernel may read the buffers.
+func (w *writer) await() error {
+	for w.op.InFlight() {
+		w.task = w.c.n.Loop.Current()
+		err := w.task.ParkUncancelled(w)
+		w.task = nil
+		if err != nil && w.op.InFlight() {
+			w.giveUp(err)
+		}
+	}
+	err := w.err
+	if err == nil {
+		err = w.stop
+	}
+	w.stop = nil
+	return err
+}
 
-func (w *writer) cancel(cause error) {
-	if w.err == nil {
-		w.err = cause
+// CancelWait ends a wait: for a block at once, for the task's own buffers when the kernel has given them back.
+func (w *writer) CancelWait(t *loop.Task) {
+	if w.block != nil {
+		w.c.n.Loop.Ready(t)
+		return
+	}
+	w.giveUp(t.Cause())
+}
+
+// giveUp asks the kernel to end the operation in flight early.
+func (w *writer) giveUp(why error) {
+	if w.stop == nil {
+		w.stop = why
 	}
 	w.c.n.Loop.CancelOp(&w.op)
 }
 
-func (w *writer) submit() {
+func (w *writer) submit(head, body []byte, more bool) {
+	w.head, w.body, w.more, w.stop = head, body, more, nil
+	w.resubmit()
+}
+
+// resubmit sends what remains.
+func (w *writer) resubmit() {
 	op := &w.op
 	op.NotLast = w.more
 	if len(w.head) > 0 && len(w.body) > 0 {
@@ -133,35 +170,56 @@ func (w *writer) submit() {
 	w.c.n.Loop.Submit(op)
 }
 
+// poll waits for room: a splice's wait, or that of a send which the kernel would not let wait.
+func (w *writer) poll() {
+	w.op.Code, w.op.Events = loop.OpPoll, sys.POLLOUT
+	w.c.n.Loop.Submit(&w.op)
+}
+
+func (w *writer) left() int { return len(w.head) + len(w.body) }
+
 // Complete takes the result of a send: what is left is sent on.
 func (w *writer) Complete(op *loop.Op, res loop.Result) {
-	if op.Code == loop.OpPoll {
-		w.polled = true
-		w.wake()
-		return
-	}
 	switch {
+	case op.Code == loop.OpPoll:
+		if res.N < 0 && res.N != -sys.ECANCELED && w.err == nil {
+			w.err = w.c.opError("write", sys.Error("poll", res.N))
+		}
 	case res.N >= 0:
 		w.advance(int(res.N))
-		if len(w.head)+len(w.body) > 0 && w.err == nil {
-			w.submit()
-			return
-		}
-	case (res.N == -sys.EAGAIN || res.N == -sys.EINTR || res.N == -sys.ENOBUFS) && w.err == nil:
-		w.submit()
+	case res.N == -sys.EAGAIN && w.stop == nil: // io_uring does not wait while a splice has set O_NONBLOCK
+		w.poll()
 		return
+	case res.N == -sys.EAGAIN || res.N == -sys.EINTR || res.N == -sys.ENOBUFS:
+	case res.N == -sys.ECANCELED && w.stop != nil:
 	case w.err == nil:
 		w.err = w.c.opError("write", sys.Error("send", res.N))
 	}
-	w.head, w.body, op.Buf = nil, nil, nil
+	if w.left() > 0 && w.stop == nil && w.err == nil {
+		w.resubmit()
+		return
+	}
+	w.settle()
+}
+
+// settle ends an operation: buffers go back, and whoever waits goes on.
+func (w *writer) settle() {
+	if w.left() == 0 && w.op.Code != loop.OpPoll {
+		w.stop = nil // all was taken before the kernel heard that it was given up
+	}
 	if w.block != nil {
+		if w.stop != nil { // nobody can know where the stream broke off
+			w.c.reset()
+			if w.err == nil {
+				w.err = w.stop
+			}
+			w.stop = nil
+		}
 		w.block.Put()
 		w.block = nil
 	}
-	w.wake()
-}
-
-func (w *writer) wake() {
+	w.head, w.body, w.op.Buf = nil, nil, nil
+	w.msg.Clear()
 	if w.task != nil {
 		w.c.n.Loop.Ready(w.task)
 	}
@@ -177,46 +235,55 @@ func (w *writer) advance(n int) {
 	w.body = w.body[n-k:]
 }
 
-// Expire cancels a write whose deadline has passed.
+// Expire gives up a write whose deadline has passed.
 func (w *writer) Expire(*loop.Timer) {
 	if w.deadline.expire(w.c.n.Loop) && w.op.InFlight() {
-		w.cancel(errDeadline)
+		w.giveUp(errDeadline)
 	}
 }
 
+// close ends what a task waits for; a block is sent to its end.
 func (w *writer) close() {
-	if !w.op.InFlight() {
+	switch {
+	case !w.op.InFlight():
 		w.c.n.Loop.StopTimer(&w.deadline.timer)
+	case w.block == nil:
+		w.giveUp(net.ErrClosed)
+	case w.task != nil:
+		w.c.n.Loop.Ready(w.task)
 	}
 }
 
 // abort gives up what is in flight.
 func (w *writer) abort() {
 	if w.op.InFlight() {
-		w.cancel(errAborted)
+		w.giveUp(net.ErrClosed)
 	}
 }
 
-var errAborted = errors.New("connection aborted")
+// check says whether a splice may go on writing.
+func (w *writer) check() error {
+	switch {
+	case w.c.closed:
+		return net.ErrClosed
+	case w.deadline.passed(w.c.n.Loop):
+		return errDeadline
+	}
+	return w.err
+}
 
 // waitWritable parks until the socket has room.
 func (w *writer) waitWritable() error {
-	l := w.c.n.Loop
-	w.op.Code, w.op.Events, w.polled = loop.OpPoll, sys.POLLOUT, false
-	l.Submit(&w.op)
-	for !w.polled {
-		w.task = l.Current()
-		err := w.task.ParkUncancelled(w)
-		w.task = nil
-		if err != nil && !w.polled {
-			w.cancel(err)
-		}
+	if err := w.check(); err != nil {
+		return err
 	}
-	if w.err != nil {
-		return w.err
+	if err := w.c.n.Loop.Current().Cause(); err != nil {
+		return err
 	}
-	if w.c.closed {
-		return net.ErrClosed
+	w.stop = nil
+	w.poll()
+	if err := w.await(); err != nil {
+		return err
 	}
-	return nil
+	return w.check()
 }
