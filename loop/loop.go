@@ -60,6 +60,7 @@ type Loop struct {
 	ownBlocking bool
 	traceSpawns bool
 	closers     []func()
+	trimmers    []func()
 
 	stopping bool
 	stopAt   int64
@@ -226,6 +227,9 @@ func (l *Loop) Stats() Stats {
 // AtClose registers f to run on the loop when it ends, last registered first.
 func (l *Loop) AtClose(f func()) { l.closers = append(l.closers, f) }
 
+// OnTrim registers f to run on the loop every few seconds, to give back memory that is not in use.
+func (l *Loop) OnTrim(f func()) { l.trimmers = append(l.trimmers, f) }
+
 // On runs f on the loop and waits until it has run; false says that the loop has ended. It must not be called on a loop.
 func (l *Loop) On(f func()) bool {
 	ran := make(chan struct{})
@@ -352,5 +356,8 @@ type idleTrim struct{ l *Loop }
 
 func (i idleTrim) Expire(*Timer) {
 	i.l.driver.Trim()
+	for _, f := range i.l.trimmers {
+		f()
+	}
 	i.l.StartTimer(&i.l.idle, trimInterval)
 }

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringway/ringway/config"
+)
+
+// Main runs the command line and returns the exit status: 0, 1 for a failure, 2 for wrong usage or a bad configuration.
+func Main(args []string, stdout, stderr io.Writer) int {
+	root := command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	var bad config.Errors
+	var usage *usageError
+	switch {
+	case errors.As(err, &bad):
+		for _, e := range bad {
+			fmt.Fprintln(stderr, e)
+		}
+		return 2
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "ringway: %v\nRun 'ringway --help' for usage.\n", err)
+		return 2
+	}
+	fmt.Fprintf(stderr, "ringway: %v\n", err)
+	return 1
+}
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ringway",
+		Short:         "A gateway for HTTP on per-core event loops",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand())
+	return root
+}

@@ -1,0 +1,53 @@
+// Code generated from filters.txt by gen; DO NOT EDIT.
+
+package table
+
+import (
+	"github.com/ringway/ringway/gateway/filter"
+	"github.com/ringway/ringway/gateway/filter/headers"
+	"github.com/ringway/ringway/gateway/filter/respond"
+)
+
+// Entry is one filter of a route in the configuration: exactly one of its keys.
+type Entry struct {
+	_ struct{} `config:"oneof"`
+
+	Headers *headers.Spec `yaml:"headers" doc:"Sets, adds and removes header fields of the request and of the response."`
+	Respond *respond.Spec `yaml:"respond" doc:"Answers the request itself."`
+}
+
+// Names are the filters' keys.
+var Names = []string{"headers", "respond"}
+
+// Name is the key of the filter that e holds.
+func (e *Entry) Name() string {
+	switch {
+	case e.Headers != nil:
+		return "headers"
+	case e.Respond != nil:
+		return "respond"
+	}
+	return ""
+}
+
+// Build makes the filter for one loop.
+func (e *Entry) Build() filter.Filter {
+	switch {
+	case e.Headers != nil:
+		return e.Headers.New()
+	case e.Respond != nil:
+		return e.Respond.New()
+	}
+	panic("table: empty entry passed validation")
+}
+
+// Answers reports whether the filter answers every request itself.
+func (e *Entry) Answers() bool {
+	switch {
+	case e.Headers != nil:
+		return e.Headers.Answers()
+	case e.Respond != nil:
+		return e.Respond.Answers()
+	}
+	return false
+}

@@ -1,0 +1,153 @@
+package inbound
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/http1io"
+	"github.com/ringway/ringway/proto/header"
+	"github.com/ringway/ringway/proto/http1"
+)
+
+// respond sends the response, or the problem that err is; false says that the connection cannot go on.
+func (r *request) respond(err error) bool {
+	if err != nil {
+		r.fail(err)
+		if gone(err) {
+			return false
+		}
+	}
+	keep, sendErr := r.send()
+	r.s.h.Counters.BytesOut += uint64(r.sent)
+	if sendErr != nil {
+		r.broken(sendErr)
+		return false
+	}
+	return keep
+}
+
+// fail makes the response a problem document (RFC 9457) and tells the log of what concerns the operator.
+func (r *request) fail(err error) {
+	r.err = err
+	h := r.s.h
+	code := errs.CodeOf(err)
+	if gone(err) {
+		r.status = code.Status()
+		h.Counters.CountStatus(code.Status())
+		return
+	}
+	r.note = r.AppendID(r.note[:0])
+	id := string(r.note)
+	if code.Source() != errs.SourceClient && h.Log.Enabled(context.Background(), slog.LevelWarn) {
+		h.Log.Warn("request failed", "request_id", id, "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", err)
+	}
+	f := r.Respond(code.Status(), errs.AppendProblem(nil, err, id))
+	f.AddID(header.ContentType, []byte(errs.ProblemType))
+	if code == errs.RequestTimeout || code == errs.PayloadTooLarge || code.Source() == errs.SourceClient && r.in.HeadLen == 0 {
+		r.in.KeepAlive = false
+	}
+	if !r.body.Complete() {
+		r.in.KeepAlive = false
+		r.s.linger = true
+	}
+}
+
+// broken notes a response that could not be sent whole. The client must see that: a connection that ends in the middle
+// of a message does.
+func (r *request) broken(err error) {
+	h := r.s.h
+	if source, ok := err.(*http1io.SourceError); ok {
+		r.err = errs.From(errs.UpstreamBodyIncomplete, source.Err, "send response")
+		if !gone(source.Err) {
+			h.Log.Warn("response cut short", "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", r.err)
+		}
+	} else {
+		r.err = errs.From(errs.ClientClosed, err, "send response")
+	}
+	r.s.linger = false
+	r.s.c.Abort()
+}
+
+// bodyless reports whether a response has no body whatever its fields say (RFC 9112 §6.3).
+func bodyless(m http1.Method, status int) bool {
+	return m == http1.HEAD || status == 204 || status == 304
+}
+
+// send hands the response over; keep says that the connection can carry another request.
+func (r *request) send() (keep bool, err error) {
+	h, resp := r.s.h, &r.Response
+	r.status = resp.Status
+	h.Counters.CountStatus(resp.Status)
+	body := resp.Body
+	if bodyless(r.in.Method, resp.Status) {
+		body = nil
+	}
+	old := r.Request.Protocol == "HTTP/1.0"
+	chunked := body != nil && resp.ContentLength < 0 && !old
+	untilClose := body != nil && resp.ContentLength < 0 && old
+	keep = r.in.KeepAlive && !untilClose && !h.draining && (h.maxReqs == 0 || r.s.requests < h.maxReqs)
+
+	b := h.n.Small()
+	if b == nil {
+		return false, http1io.ErrNoBlocks
+	}
+	out := http1.AppendStatusLine(b.Bytes[:0], resp.Status, resp.Reason)
+	out = http1.AppendFields(out, resp.Fields)
+	out = r.appendFraming(out, body, chunked)
+	if resp.Fields.Count(header.Date) == 0 {
+		out = h.date.append(out, h.n.Loop.Now())
+	}
+	if !keep {
+		out = append(out, "Connection: close\r\n"...)
+	} else if old {
+		out = append(out, "Connection: keep-alive\r\n"...)
+	}
+	out = append(out, "\r\n"...)
+	if b, err = http1io.Fit(h.n, b, out); err != nil {
+		return false, err
+	}
+	send := http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: h.times.write, Task: r.Task}
+	err = send.Send()
+	r.sent = send.Sent
+	return keep, err
+}
+
+// appendFraming appends what says where the body ends, unless the fields say it already.
+func (r *request) appendFraming(out []byte, body exchange.Body, chunked bool) []byte {
+	resp := &r.Response
+	switch {
+	case chunked:
+		return append(out, "Transfer-Encoding: chunked\r\n"...)
+	case resp.ContentLength < 0, resp.Status == 204, resp.Status == 304:
+		return out
+	case body == nil && r.in.Method == http1.HEAD && resp.ContentLength == 0:
+		return out // the length that GET would have is not known here
+	case resp.Fields.Count(header.ContentLength) == 0:
+		out = append(out, "Content-Length: "...)
+		out = strconv.AppendInt(out, resp.ContentLength, 10)
+		return append(out, "\r\n"...)
+	}
+	return out
+}
+
+// Informational sends an interim response; HTTP/1.0 knows none (RFC 9110 §15.2).
+func (r *request) Informational(status int, fields *header.Fields) error {
+	if r.Request.Protocol == "HTTP/1.0" {
+		return nil
+	}
+	b := r.Net.Small()
+	if b == nil {
+		return nil // it may be left out
+	}
+	out := http1.AppendStatusLine(b.Bytes[:0], status, nil)
+	out = append(http1.AppendFields(out, fields), "\r\n"...)
+	b, err := http1io.Fit(r.Net, b, out)
+	if err != nil {
+		return nil
+	}
+	r.s.c.SetWriteTimeout(r.s.h.times.write)
+	return r.s.c.Send(b)
+}

@@ -1,0 +1,143 @@
+package inbound
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/loop"
+)
+
+const (
+	// pipelined is how many requests of one connection are served in a row before others have a turn.
+	pipelined = 16
+	// lingerBytes and lingerTime bound the reading on after a last response, without which a reset could overtake it.
+	lingerBytes = 1 << 20
+	lingerTime  = time.Second
+)
+
+// session is one client connection. Between requests it is this record and a pending receive; the first byte starts a
+// task.
+type session struct {
+	h        *Handler
+	c        *conn.Conn
+	task     loop.Handle
+	active   bool // a task serves it
+	watching bool // the request has been read: what arrives now concerns the next one, or is the client's leaving
+	linger   bool // bytes that nobody will read may be on their way
+	requests int
+	peer     []byte // the client's address as text
+	peerBuf  [48]byte
+}
+
+// rest waits for the next request without a task.
+func (s *session) rest() {
+	s.active, s.watching = false, false
+	s.c.Watch(s)
+	s.c.SetReadTimeout(s.h.times.idle)
+	s.c.Arm()
+}
+
+// Readable starts a task for the next request, or cancels the one whose client has left.
+func (s *session) Readable(c *conn.Conn) {
+	err := c.Err()
+	switch {
+	case !s.active && err != nil:
+		_ = c.Close()
+	case !s.active:
+		s.active = true
+		s.task = s.h.n.Loop.Spawn("http1", s)
+	case s.watching && err != nil && (err != io.EOF || s.h.half == Cancel):
+		s.h.n.Loop.Cancel(s.task, errClientClosed)
+	}
+}
+
+var errClientClosed = errs.New(errs.ClientClosed, "the client closed the connection")
+
+// Expired closes a connection that was at rest for too long.
+func (s *session) Expired(c *conn.Conn) {
+	if !s.active {
+		_ = c.Close()
+	}
+}
+
+// Run serves the requests that are there, as a task.
+func (s *session) Run(t *loop.Task) {
+	defer s.recovered()
+	for n := 1; ; n++ {
+		if !s.serve(t) {
+			s.end(t)
+			return
+		}
+		if s.h.draining {
+			_ = s.c.Close()
+			return
+		}
+		if len(s.c.Buffered()) == 0 {
+			if s.c.Err() != nil {
+				_ = s.c.Close()
+				return
+			}
+			s.rest()
+			return
+		}
+		s.watching = false
+		if n%pipelined == 0 && t.Yield() != nil {
+			s.c.Abort()
+			return
+		}
+	}
+}
+
+// recovered closes the connection of a request whose handling panicked; the loop logs the panic.
+func (s *session) recovered() {
+	if v := recover(); v != nil {
+		s.c.Abort()
+		panic(v)
+	}
+}
+
+// end closes the connection after its last response.
+func (s *session) end(t *loop.Task) {
+	if s.linger && t.Cause() == nil && s.c.WriteErr() == nil {
+		s.lingerOn()
+	}
+	if !s.c.Closed() {
+		_ = s.c.Close()
+	}
+}
+
+// lingerOn ends the sending side and reads on for a while, so that the client gets the response before a reset that its
+// unread bytes would cause (RFC 9112 §9.6).
+func (s *session) lingerOn() {
+	s.c.SetWriteTimeout(s.h.times.write)
+	if s.c.CloseWrite() != nil {
+		return
+	}
+	s.c.SetReadTimeout(lingerTime)
+	for n := 0; n < lingerBytes; {
+		p, err := s.c.ReadBuf()
+		if err != nil {
+			return
+		}
+		n += len(p)
+		s.c.Consume(len(p))
+	}
+}
+
+// closed is called when the descriptor is gone.
+func (s *session) closed(*conn.Conn) {
+	delete(s.h.sessions, s)
+	s.h.Counters.Active--
+	s.h.Counters.Closed++
+	if s.h.ln != nil {
+		s.h.ln.Release()
+	}
+}
+
+// gone reports whether err means that the client is not there to be answered.
+func gone(err error) bool {
+	return errors.Is(err, errs.ClientClosed) || errors.Is(err, loop.ErrStopped)
+}

@@ -1,0 +1,77 @@
+package outbound
+
+import (
+	"errors"
+
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/upstream"
+)
+
+// Handler carries exchanges to one cluster, on one loop. It stands at the end of a filter chain.
+type Handler struct {
+	Cluster *upstream.Cluster
+}
+
+// Handle fills in the response, or says why there is none.
+func (h *Handler) Handle(x *exchange.Exchange) error {
+	x.Cluster = h.Cluster.Name
+	e := h.Cluster.Pick()
+	fresh := false
+	for tries := 0; ; tries++ {
+		x.Endpoint = e.Name
+		k, err := e.Get(x.Task, fresh)
+		if err == nil {
+			if err = carry(x, k, tries > 0); err == nil {
+				return nil
+			}
+		}
+		switch {
+		case x.Task.Cause() != nil:
+			return err
+		case isStale(err) && !fresh:
+			fresh = true // the same endpoint, over a connection that cannot have gone stale
+		case unreached(err) && tries < min(h.Cluster.Settings.Retries, len(h.Cluster.Endpoints)-1):
+			e, fresh = h.other(e), false
+		default:
+			return err
+		}
+		x.Retries++
+	}
+}
+
+// other is the next endpoint that is not the one that just failed.
+func (h *Handler) other(failed *upstream.Endpoint) *upstream.Endpoint {
+	for range 2 * len(h.Cluster.Endpoints) {
+		if e := h.Cluster.Pick(); e != failed {
+			return e
+		}
+	}
+	for _, e := range h.Cluster.Endpoints { // its weight dwarfs the others'
+		if e != failed {
+			return e
+		}
+	}
+	return failed
+}
+
+// unreached reports whether no byte of the request can have reached a server, so that another may be tried whatever
+// the method.
+func unreached(err error) bool {
+	switch errs.CodeOf(err) {
+	case errs.UpstreamConnectRefused, errs.UpstreamConnectTimeout, errs.UpstreamConnectFailed:
+		return true
+	}
+	return false
+}
+
+// staleError marks a failure on a pooled connection that the server had closed, in circumstances in which the request
+// may be sent again: RFC 9110 §9.2.2.
+type staleError struct{ error }
+
+func (e staleError) Unwrap() error { return e.error }
+
+func isStale(err error) bool {
+	var s staleError
+	return errors.As(err, &s)
+}

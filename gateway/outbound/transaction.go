@@ -1,0 +1,249 @@
+package outbound
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/ringway/ringway/buf"
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/http1io"
+	"github.com/ringway/ringway/gateway/upstream"
+	"github.com/ringway/ringway/proto/header"
+	"github.com/ringway/ringway/proto/http1"
+	"github.com/ringway/ringway/sys"
+)
+
+// via names this gateway to the upstream, as RFC 9110 §7.6.3 demands of every intermediary.
+const (
+	via11 = "Via: 1.1 ringway\r\n"
+	via10 = "Via: 1.0 ringway\r\n"
+)
+
+// transaction is one request and its response on an upstream connection. The connection keeps it for the next.
+type transaction struct {
+	x    *exchange.Exchange
+	k    *upstream.Conn
+	resp http1.Response
+	head http1io.Head
+	body http1io.Body
+	pump pump
+	open bool
+	wait bool // for the response's head
+}
+
+// carry sends the request over k and reads the response's head. On failure k is gone.
+func carry(x *exchange.Exchange, k *upstream.Conn, again bool) error {
+	tx, _ := k.Carried.(*transaction)
+	if tx == nil {
+		tx = &transaction{k: k}
+		tx.pump.tx = tx
+		k.Carried = tx
+	}
+	tx.x, tx.open = x, true
+	k.Endpoint.Counters.Requests++
+	if again {
+		k.Endpoint.Counters.Retries++
+	}
+	got, err := tx.roundTrip()
+	if err == nil {
+		return nil
+	}
+	tx.close(false)
+	if x.Task.Cause() != nil {
+		return x.Task.Cause()
+	}
+	err = classify(err, got, k.Endpoint.Name)
+	k.Endpoint.Counters.CountError(err)
+	if k.Reused && !got && x.Request.Method.Idempotent() && x.Request.Body == nil && closedByPeer(err) {
+		return staleError{err}
+	}
+	return err
+}
+
+// roundTrip leaves the response in the exchange; got reports whether any byte of it had come.
+func (tx *transaction) roundTrip() (got bool, err error) {
+	if err := tx.send(); err != nil {
+		return false, err
+	}
+	x, k := tx.x, tx.k
+	l := x.Net.Loop
+	x.SentAt = l.Now()
+	set := &k.Endpoint.Cluster().Settings
+	tx.wait = true
+	for {
+		if !tx.pump.running { // else the time starts with the body's end
+			k.SetReadTimeout(set.ResponseHead)
+		}
+		tx.resp.Reset(x.Request.Method)
+		if got, err = tx.head.Read(k.Conn, &tx.resp, &set.HTTP1); err != nil {
+			return got, err
+		}
+		if tx.resp.Status >= 200 {
+			break
+		}
+		if err := tx.interim(); err != nil {
+			return true, err
+		}
+	}
+	tx.wait = false
+	k.SetReadTimeout(0)
+	x.HeadAt = l.Now()
+	k.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
+	tx.body.Start(k.Conn, tx.resp.Framing, tx.resp.ContentLength, http1io.Limits{HTTP1: &set.HTTP1, Timeout: set.Read})
+	x.Response = exchange.Response{Status: tx.resp.Status, Reason: tx.resp.Reason, Fields: &tx.resp.Fields, Owner: tx,
+		ContentLength: 0}
+	switch tx.resp.Framing {
+	case http1.Length:
+		x.Response.Body, x.Response.ContentLength = &tx.body, tx.resp.ContentLength
+	case http1.Chunked, http1.UntilClose:
+		x.Response.Body, x.Response.ContentLength = &tx.body, -1
+	}
+	return true, nil
+}
+
+var errSwitched = errors.New("upstream switched protocols without being asked")
+
+// interim passes a 1xx response on.
+func (tx *transaction) interim() error {
+	if tx.resp.Status == 101 {
+		return errSwitched
+	}
+	err := tx.x.Client.Informational(tx.resp.Status, &tx.resp.Fields)
+	tx.head.Free()
+	return err
+}
+
+// send sends the request: at once if all of it is there, and otherwise its body by the pump, beside the reading of the
+// response.
+func (tx *transaction) send() error {
+	x, k := tx.x, tx.k
+	b, err := tx.requestHead()
+	if err != nil {
+		return err
+	}
+	set := &k.Endpoint.Cluster().Settings
+	body := x.Request.Body
+	if body == nil {
+		k.SetWriteTimeout(set.Write)
+		x.Client.RequestSent()
+		return k.Send(b)
+	}
+	out := http1io.Out{Conn: k.Conn, Block: b, Body: body, Chunked: x.Request.ContentLength < 0, Timeout: set.Write, Task: x.Task}
+	if p, ok := body.(exchange.Prompt); ok && p.Prompt() {
+		if err := out.Send(); err != nil {
+			return err
+		}
+		x.Client.RequestSent()
+		return nil
+	}
+	tx.pump.start(out)
+	return nil
+}
+
+// sent notes that a pumped body has been sent whole: now the response's head is due.
+func (tx *transaction) sent() {
+	tx.x.Client.RequestSent()
+	if tx.wait {
+		tx.k.SetReadTimeout(tx.k.Endpoint.Cluster().Settings.ResponseHead)
+	}
+}
+
+func (tx *transaction) requestHead() (*buf.Block, error) {
+	x := tx.x
+	b := x.Net.Small()
+	if b == nil {
+		return nil, http1io.ErrNoBlocks
+	}
+	r := &x.Request
+	f := r.Fields
+	out := http1.AppendRequestLine(b.Bytes[:0], r.MethodToken, r.Path, r.Query, r.HasQuery)
+	out = http1.AppendFields(out, f)
+	if f.Count(header.Host) == 0 {
+		out = append(out, "Host: "...)
+		out = append(out, tx.k.Endpoint.Name...)
+		out = append(out, "\r\n"...)
+	}
+	if r.Body != nil && r.ContentLength < 0 {
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	} else if r.Body != nil && f.Count(header.ContentLength) == 0 {
+		out = append(out, "Content-Length: "...)
+		out = strconv.AppendInt(out, r.ContentLength, 10)
+		out = append(out, "\r\n"...)
+	}
+	if r.Protocol == "HTTP/1.0" {
+		out = append(out, via10...)
+	} else {
+		out = append(out, via11...)
+	}
+	out = append(out, "\r\n"...)
+	return http1io.Fit(x.Net, b, out)
+}
+
+// Close ends the exchange on this connection: it goes back to the pool if both messages were complete.
+func (tx *transaction) Close() {
+	if tx.open {
+		tx.close(tx.body.Complete() && tx.resp.KeepAlive)
+	}
+}
+
+func (tx *transaction) close(reusable bool) {
+	tx.open, tx.wait = false, false
+	if !tx.pump.stop(tx.x) {
+		reusable = false
+	}
+	tx.body.Close()
+	tx.head.Free()
+	tx.x = nil
+	tx.k.Release(reusable)
+}
+
+// classify gives an error of a round trip its code.
+func classify(err error, got bool, endpoint string) error {
+	var bad *http1.Error
+	var source *http1io.SourceError
+	switch {
+	case errors.As(err, &source):
+		return RequestBodyError(source.Err)
+	case errors.As(err, &bad):
+		code := errs.UpstreamBadResponse
+		if errors.Is(err, http1.ErrHeadTooLarge) || errors.Is(err, http1.ErrTooManyFields) || errors.Is(err, http1.ErrLineTooLong) {
+			code = errs.UpstreamResponseTooLarge
+		}
+		return errs.From(code, err, "response of "+endpoint)
+	case errors.Is(err, errSwitched):
+		return errs.From(errs.UpstreamBadResponse, err, "response of "+endpoint)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errs.From(errs.UpstreamTimeout, err, "wait for the response of "+endpoint)
+	case errors.Is(err, io.EOF) && !got:
+		return errs.From(errs.UpstreamClosed, err, "wait for the response of "+endpoint)
+	case errors.Is(err, io.EOF):
+		return errs.From(errs.UpstreamBadResponse, err, "response head of "+endpoint+" ends early")
+	case sys.IsReset(err):
+		return errs.From(errs.UpstreamReset, err, "wait for the response of "+endpoint)
+	case errors.Is(err, http1io.ErrNoBlocks):
+		return errs.From(errs.Overloaded, err, "carry request to "+endpoint)
+	}
+	return errs.From(errs.UpstreamReset, err, "carry request to "+endpoint)
+}
+
+func closedByPeer(err error) bool {
+	c := errs.CodeOf(err)
+	return c == errs.UpstreamClosed || c == errs.UpstreamReset
+}
+
+// RequestBodyError gives an error of reading the client's body its code.
+func RequestBodyError(err error) error {
+	var bad *http1.Error
+	switch {
+	case errors.Is(err, http1io.ErrTooLarge):
+		return errs.From(errs.PayloadTooLarge, err, "read request body")
+	case errors.As(err, &bad):
+		return errs.From(errs.BadRequest, err, "read request body").Public(bad.Msg)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errs.From(errs.RequestTimeout, err, "read request body")
+	}
+	return errs.From(errs.ClientClosed, err, "read request body")
+}

@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/inbound"
+	"github.com/ringway/ringway/gateway/upstream"
+	"github.com/ringway/ringway/observe/accesslog"
+	"github.com/ringway/ringway/observe/applog"
+)
+
+// Spec is the whole configuration.
+type Spec struct {
+	Listeners map[string]*inbound.Spec  `yaml:"listeners" config:"required" doc:"Where clients connect, by name."`
+	Clusters  map[string]*upstream.Spec `yaml:"clusters" doc:"Where requests go, by name."`
+	Admin     AdminSpec                 `yaml:"admin" doc:"Metrics, health and profiles over HTTP."`
+	Runtime   RuntimeSpec               `yaml:"runtime" doc:"Loops and their driver."`
+	AccessLog AccessLogSpec             `yaml:"access_log" doc:"One line for every request."`
+	Log       applog.Spec               `yaml:"log" doc:"The program's own log, on standard error."`
+}
+
+// Validate reports references that lead nowhere and addresses that are taken twice.
+func (s *Spec) Validate(c *config.Check) {
+	if len(s.Listeners) == 0 && !c.At("listeners").Failed() {
+		c.At("listeners").Errorf("a gateway needs at least one listener")
+	}
+	known := slices.Collect(maps.Keys(s.Clusters))
+	taken := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(s.Listeners)) {
+		l := s.Listeners[name]
+		if l == nil {
+			continue
+		}
+		for i := range l.Routes {
+			if cl := l.Routes[i].Cluster; cl != "" && !slices.Contains(known, cl) {
+				c.At("listeners", name, "routes", i, "cluster").Unknown("cluster", cl, known)
+			}
+		}
+		if other, ok := taken[l.Address]; ok && !strings.HasSuffix(l.Address, ":0") {
+			c.At("listeners", name, "address").Errorf("listener %s listens on %s already", other, l.Address)
+		}
+		taken[l.Address] = name
+	}
+}
+
+// AdminSpec is the admin server.
+type AdminSpec struct {
+	Address     string `yaml:"address" doc:"Where it listens: host:port or unix:/path; default: nowhere."`
+	AllowRemote bool   `yaml:"allow_remote" doc:"Permit an address that other machines can reach."`
+}
+
+// Validate reports an address that cannot be listened on.
+func (a *AdminSpec) Validate(c *config.Check) {
+	if a.Address == "" {
+		return
+	}
+	if msg := upstream.AddressFault(a.Address); msg != "" && !strings.HasSuffix(a.Address, ":0") {
+		c.At("address").Errorf("%s", msg)
+		return
+	}
+	if host, _, err := net.SplitHostPort(a.Address); err == nil && !a.AllowRemote {
+		if ip, err := netip.ParseAddr(host); err == nil && !ip.IsLoopback() {
+			c.At("address").Suggest("allow_remote: true", "%s can be reached from other machines, and the admin server has no password", a.Address)
+		}
+	}
+}
+
+// RuntimeSpec is the runtime.
+type RuntimeSpec struct {
+	Driver       DriverName      `yaml:"driver" doc:"How loops speak with the kernel; auto takes io_uring where it is allowed."`
+	Loops        config.Auto     `yaml:"loops" doc:"Event loops, each on a thread; auto: one for every processor."`
+	Pin          bool            `yaml:"pin" doc:"Bind each loop to a processor."`
+	DrainTimeout config.Duration `yaml:"drain_timeout" doc:"How long requests in flight may take when the gateway ends."`
+	Buffers      int             `yaml:"buffers" doc:"Receive buffers of 32KiB in use at a time, on each loop."`
+	Heads        int             `yaml:"heads" doc:"Blocks of 8KiB for message heads in use at a time, on each loop."`
+}
+
+// SetDefaults chooses automatically what it can.
+func (r *RuntimeSpec) SetDefaults() {
+	*r = RuntimeSpec{Driver: Auto, DrainTimeout: config.Duration(30 * time.Second), Buffers: 2048, Heads: 16384}
+}
+
+// Validate reports bounds that cannot hold.
+func (r *RuntimeSpec) Validate(c *config.Check) {
+	if r.Loops > 1024 {
+		c.At("loops").Errorf("at most 1024 loops")
+	}
+	if r.Buffers < 2 || r.Buffers > 32768 {
+		c.At("buffers").Errorf("buffers is 2 to 32768")
+	}
+	if r.Heads < 4 || r.Heads > 1<<20 {
+		c.At("heads").Errorf("heads is 4 to 1048576")
+	}
+}
+
+// DriverName names a driver of the loops.
+type DriverName string
+
+// The drivers, and the choice by probing.
+const (
+	Auto  DriverName = "auto"
+	Uring DriverName = "uring"
+	Epoll DriverName = "epoll"
+)
+
+// EnumValues are the names there are.
+func (DriverName) EnumValues() []string { return []string{string(Auto), string(Uring), string(Epoll)} }
+
+// AccessLogSpec is the access log's own Spec with this package's way of reporting.
+type AccessLogSpec struct {
+	accesslog.Spec `yaml:",inline"`
+}
+
+// Validate reports what the access log cannot do.
+func (a *AccessLogSpec) Validate(c *config.Check) {
+	if err := a.Check(); err != nil {
+		c.Errorf("%v", err)
+	}
+}
+
+// Load decodes and checks a configuration.
+func Load(file string, data []byte) (*Spec, error) {
+	s := new(Spec)
+	if err := config.Decode(file, data, s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Forward is the configuration of `ringway run --listen --to`: everything from one address to one server.
+func Forward(listen, to string) (*Spec, error) {
+	s := new(Spec)
+	err := config.Decode("command line", fmt.Appendf(nil,
+		"listeners: {main: {address: %q, routes: [{cluster: main}]}}\nclusters: {main: {endpoints: [%q]}}\n", listen, to), s)
+	return s, err
+}

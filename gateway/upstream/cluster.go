@@ -1,0 +1,113 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/observe/metrics"
+	"github.com/ringway/ringway/proto/http1"
+)
+
+// Settings are a cluster's specification in the form that the data path uses.
+type Settings struct {
+	Connect, ResponseHead, Read, Write, Idle time.Duration
+	Retries                                  int
+	Pool                                     PoolSpec
+	HTTP1                                    http1.Limits
+}
+
+// Resolved is a cluster whose endpoints' names have been resolved. Loops share it.
+type Resolved struct {
+	Name      string
+	Settings  Settings
+	Addresses []conn.Address
+	Weights   []int
+}
+
+// Resolve looks the endpoints' names up. It blocks, so it runs outside the loops.
+func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
+	t := &s.Timeouts
+	lim := http1.DefaultLimits()
+	lim.MaxHead, lim.MaxFields = int(s.Limits.Head), s.Limits.Fields
+	lim.MaxLine = min(lim.MaxHead, max(lim.MaxLine, lim.MaxHead/2))
+	r := &Resolved{Name: name, Settings: Settings{
+		Connect: t.Connect.Std(), ResponseHead: t.ResponseHead.Std(), Read: t.Read.Std(), Write: t.Write.Std(), Idle: t.Idle.Std(),
+		Retries: s.Retries, Pool: s.Pool, HTTP1: lim,
+	}}
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		a, err := resolve(ctx, e.Address)
+		if err != nil {
+			return nil, errs.Wrapf(err, "clusters.%s.endpoints[%d]", name, i)
+		}
+		r.Addresses = append(r.Addresses, a)
+		r.Weights = append(r.Weights, e.Weight)
+	}
+	return r, nil
+}
+
+func resolve(ctx context.Context, address string) (conn.Address, error) {
+	if strings.HasPrefix(address, "unix:") {
+		return conn.NewAddress(address)
+	}
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		return conn.NewAddress(address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return conn.Address{}, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return conn.Address{}, err
+	}
+	if len(ips) == 0 {
+		return conn.Address{}, fmt.Errorf("%s has no address", host)
+	}
+	best := ips[0].Unmap()
+	for _, ip := range ips { // an IPv4 address is preferred: a server that listens on one family listens on that
+		if ip.Unmap().Is4() {
+			best = ip.Unmap()
+			break
+		}
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return conn.Address{}, err
+	}
+	return conn.AddressOf(netip.AddrPortFrom(best, uint16(n)))
+}
+
+// Cluster is one loop's part of a cluster.
+type Cluster struct {
+	Name      string
+	Settings  Settings
+	Endpoints []*Endpoint
+	Counters  metrics.ClusterCounters
+	schedule  schedule
+}
+
+// NewCluster makes the part of the loop behind n.
+func NewCluster(n *conn.Net, r *Resolved) *Cluster {
+	c := &Cluster{Name: r.Name, Settings: r.Settings, schedule: newSchedule(r.Weights, n.Loop.ID())}
+	for i := range r.Addresses {
+		c.Endpoints = append(c.Endpoints, newEndpoint(n, c, r.Addresses[i]))
+	}
+	return c
+}
+
+// Pick chooses the endpoint whose turn it is.
+func (c *Cluster) Pick() *Endpoint { return c.Endpoints[c.schedule.turn()] }
+
+// CloseIdle closes the pooled connections.
+func (c *Cluster) CloseIdle() {
+	for _, e := range c.Endpoints {
+		e.closeIdle()
+	}
+}

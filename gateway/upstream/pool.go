@@ -1,0 +1,227 @@
+package upstream
+
+import (
+	"errors"
+	"os"
+
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/observe/metrics"
+	"github.com/ringway/ringway/sys"
+)
+
+// Endpoint is one server with one loop's connections to it.
+type Endpoint struct {
+	Name     string
+	Counters metrics.EndpointCounters
+
+	n       *conn.Net
+	cluster *Cluster
+	addr    conn.Address
+	idle    []*Conn // last in, first out: the warmest is used next
+	open    int     // connections, those being made included
+	waiting []*waiter
+}
+
+func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
+	return &Endpoint{Name: a.String(), n: n, cluster: c, addr: a}
+}
+
+// Cluster is the cluster that the endpoint belongs to.
+func (e *Endpoint) Cluster() *Cluster { return e.cluster }
+
+// Conn is a connection to an endpoint. While it is pooled a receive is pending on it, so that its end is noticed at
+// once.
+type Conn struct {
+	*conn.Conn
+	Endpoint *Endpoint
+	Reused   bool // it has carried a request before
+	// Carried is what the outbound handler keeps from request to request.
+	Carried any
+
+	requests int
+	pooled   int // place among the idle ones, -1 while in use
+}
+
+// waiter is a task that waits for one of an endpoint's connections.
+type waiter struct {
+	task *loop.Task
+	conn *Conn // handed over
+	slot bool  // may open one
+}
+
+// CancelWait ends the wait.
+func (w *waiter) CancelWait(t *loop.Task) { t.Loop().Ready(t) }
+
+// Get gives the task a connection: a pooled one, unless fresh is set, or a new one. Its errors carry a code.
+func (e *Endpoint) Get(t *loop.Task, fresh bool) (*Conn, error) {
+	if n := len(e.idle) - 1; n >= 0 && !fresh {
+		c := e.idle[n]
+		e.idle[n] = nil
+		e.idle = e.idle[:n]
+		c.take()
+		return c, nil
+	}
+	if e.open >= e.cluster.Settings.Pool.Connections {
+		if n := len(e.idle) - 1; n >= 0 { // fresh: an old one makes room
+			e.idle[n].Discard()
+		} else if c, err := e.wait(t); c != nil || err != nil {
+			return c, err
+		}
+	}
+	e.open++
+	return e.dial(t)
+}
+
+func (c *Conn) take() {
+	c.pooled = -1
+	c.Watch(nil)
+	c.Reused = true
+	c.Endpoint.Counters.Reused++
+	c.Endpoint.Counters.Active++
+	c.Endpoint.Counters.Idle--
+}
+
+// wait waits for a connection that is given back, or for room to open one (nil, nil).
+func (e *Endpoint) wait(t *loop.Task) (*Conn, error) {
+	if len(e.waiting) >= e.cluster.Settings.Pool.Waiting {
+		return nil, errs.New(errs.Overloaded, "too many requests wait for a connection to "+e.Name)
+	}
+	w := &waiter{task: t}
+	e.waiting = append(e.waiting, w)
+	for w.conn == nil && !w.slot {
+		if err := t.Park(w); err != nil {
+			e.forget(w)
+			return nil, err
+		}
+	}
+	return w.conn, nil
+}
+
+// forget takes a waiter that gave up out of the queue; what it was handed meanwhile goes to the next.
+func (e *Endpoint) forget(w *waiter) {
+	for i, o := range e.waiting {
+		if o == w {
+			e.waiting = append(e.waiting[:i], e.waiting[i+1:]...)
+			return
+		}
+	}
+	if w.conn != nil {
+		w.conn.Release(true)
+	} else if w.slot {
+		e.offerSlot()
+	}
+}
+
+func (e *Endpoint) nextWaiter() *waiter {
+	w := e.waiting[0]
+	e.waiting = append(e.waiting[:0], e.waiting[1:]...)
+	e.n.Loop.Ready(w.task)
+	return w
+}
+
+// offerSlot tells a waiter that there is room for one more connection.
+func (e *Endpoint) offerSlot() {
+	if len(e.waiting) > 0 && e.open < e.cluster.Settings.Pool.Connections {
+		e.nextWaiter().slot = true
+	}
+}
+
+func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
+	e.Counters.Connects++
+	k, err := conn.Dial(e.n, &e.addr, e.cluster.Settings.Connect)
+	if err != nil {
+		e.open--
+		e.offerSlot()
+		if t.Cause() != nil {
+			return nil, t.Cause()
+		}
+		err = dialError(err, e.Name)
+		e.Counters.CountError(err)
+		return nil, err
+	}
+	c := &Conn{Conn: k, Endpoint: e, pooled: -1}
+	e.Counters.Active++
+	return c, nil
+}
+
+func dialError(err error, name string) error {
+	code := errs.UpstreamConnectFailed
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) || sys.IsTimeout(err):
+		code = errs.UpstreamConnectTimeout
+	case sys.IsRefused(err):
+		code = errs.UpstreamConnectRefused
+	}
+	return errs.From(code, err, "connect to "+name)
+}
+
+// Release gives the connection back after a request; reusable says that request and response were complete and that it
+// may carry another.
+func (c *Conn) Release(reusable bool) {
+	e := c.Endpoint
+	lim := &e.cluster.Settings.Pool
+	c.requests++
+	if !reusable || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
+		c.drop()
+		return
+	}
+	if len(e.waiting) > 0 {
+		c.Reused = true
+		e.Counters.Reused++
+		e.nextWaiter().conn = c
+		return
+	}
+	if len(e.idle) >= lim.Idle {
+		c.drop()
+		return
+	}
+	e.Counters.Active--
+	e.Counters.Idle++
+	c.pooled = len(e.idle)
+	e.idle = append(e.idle, c)
+	c.Watch(c)
+	c.SetReadTimeout(e.cluster.Settings.Idle)
+	c.Arm()
+}
+
+// Discard closes a connection, pooled or in use.
+func (c *Conn) Discard() {
+	if c.pooled < 0 {
+		c.drop()
+		return
+	}
+	e := c.Endpoint
+	for i := c.pooled; i < len(e.idle)-1; i++ {
+		e.idle[i] = e.idle[i+1]
+		e.idle[i].pooled = i
+	}
+	e.idle[len(e.idle)-1] = nil
+	e.idle = e.idle[:len(e.idle)-1]
+	c.pooled = -1
+	e.Counters.Idle--
+	e.Counters.Active++
+	c.drop()
+}
+
+func (c *Conn) drop() {
+	e := c.Endpoint
+	e.Counters.Active--
+	e.open--
+	_ = c.Close()
+	e.offerSlot()
+}
+
+// Readable is called for a pooled connection: the server closed it, or sent something that nobody asked for. Either way
+// it is of no more use.
+func (c *Conn) Readable(*conn.Conn) { c.Discard() }
+
+// Expired is called when a pooled connection was not used for too long.
+func (c *Conn) Expired(*conn.Conn) { c.Discard() }
+
+func (e *Endpoint) closeIdle() {
+	for n := len(e.idle); n > 0; n = len(e.idle) {
+		e.idle[n-1].Discard()
+	}
+}

@@ -1,0 +1,49 @@
+package sys
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dup copies a descriptor; the copy is closed on exec.
+func Dup(fd int) (int, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return n, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+}
+
+// UnixInUse reports whether somebody listens on the Unix socket at path. No file there means nobody does.
+func UnixInUse(path string) (bool, error) {
+	var sa Sockaddr
+	if err := sa.SetUnix(path); err != nil {
+		return false, err
+	}
+	fd, err := StreamSocket(AF_UNIX, true)
+	if err != nil {
+		return false, err
+	}
+	defer Close(fd)
+	switch n := Connect(int32(fd), sa.Pointer(), sa.Len()); n {
+	case -ECONNREFUSED, -ENOENT:
+		return false, nil
+	default:
+		return true, nil
+	}
+}
+
+// RemoveSocket removes the file of a Unix socket; what is no socket is left alone.
+func RemoveSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return &fs.PathError{Op: "listen", Path: path, Err: errors.New("a file that is no socket is there")}
+	}
+	return os.Remove(path)
+}
