@@ -280,7 +280,7 @@ func (l *Loop) over() bool {
 	}
 	if len(l.live) == 0 && len(l.closers) > 0 {
 		l.runClosers()
-		return false
+		return l.over() // nothing may be left that would end another wait
 	}
 	return l.now >= l.stopAt
 }
