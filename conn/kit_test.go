@@ -183,7 +183,7 @@ func (e *env) try(f func(t *loop.Task)) string {
 	select {
 	case msg := <-done:
 		return msg
-	case <-time.After(2 * patience):
+	case <-time.After(patience):
 		var tasks []loop.TaskInfo
 		e.l.On(func() { tasks = e.l.Tasks() })
 		return fmt.Sprintf("the task hangs: %+v", tasks)
