@@ -146,7 +146,7 @@ func (l *Loop) tick() error {
 		l.resume(l.runq.pop())
 	}
 	wait := time.Duration(0)
-	if l.runq.len() == 0 {
+	if l.runq.len() == 0 && !l.mayEnd() { // who may end does not wait: no news would come
 		if wait = l.wheel.wait(l.now); wait != 0 {
 			l.box.asleep.Store(true)
 			if !l.box.empty() { // a message came between the look and the flag
@@ -275,14 +275,19 @@ func (l *Loop) over() bool {
 	if !l.stopping {
 		return false
 	}
-	if len(l.live) == 0 && len(l.closers) == 0 && l.driver.Stats().InFlight == 0 && l.box.sealEmpty() {
-		return true
-	}
-	if len(l.live) == 0 && len(l.closers) > 0 {
-		l.runClosers()
-		return l.over() // nothing may be left that would end another wait
+	if l.mayEnd() {
+		if len(l.closers) == 0 {
+			l.readMail(l.box.seal()) // not when it happens to be empty: senders that never pause would keep the loop
+			return l.mayEnd() && len(l.closers) == 0 || l.now >= l.stopAt
+		}
+		l.runClosers() // what they start ends in the ticks that follow
 	}
 	return l.now >= l.stopAt
+}
+
+// mayEnd reports whether over has something to decide before the kernel has news.
+func (l *Loop) mayEnd() bool {
+	return l.stopping && len(l.live) == 0 && (len(l.closers) > 0 || l.driver.Stats().InFlight == 0)
 }
 
 func (l *Loop) runClosers() {

@@ -61,12 +61,12 @@ func (m *mailbox) awaitWakers() {
 	}
 }
 
-func (m *mailbox) empty() bool { return m.head.Load() == nil }
+func (m *mailbox) empty() bool {
+	h := m.head.Load()
+	return h == nil || h == sealed
+}
 
-// sealEmpty seals the mailbox if nothing is in it.
-func (m *mailbox) sealEmpty() bool { return m.head.CompareAndSwap(nil, sealed) }
-
-// take gives every message in the order of the pushes.
+// take gives every message in the order of the pushes. The mailbox must not be sealed.
 func (m *mailbox) take() *letter { return inOrder(m.head.Swap(nil)) }
 
 // seal gives what take would, and lets nothing in afterwards.

@@ -11,7 +11,8 @@ type Code uint8
 // The operations that every driver carries out.
 const (
 	// OpRecv receives into a buffer that the driver lends: Result.Block, to be given back with Loop.Return. While it
-	// waits it holds no buffer.
+	// waits it holds no buffer. With Multi it goes on: one Result a buffer, More set, until it is cancelled, fails or the
+	// stream ends.
 	OpRecv Code = iota + 1
 	// OpSend sends Buf; it may send less.
 	OpSend
@@ -32,6 +33,7 @@ const (
 // until the Result without More. The driver does not copy what it points to.
 type Op struct {
 	Code      Code
+	Multi     bool  // OpRecv: go on after the first buffer
 	PollFirst bool  // OpRecv: nothing is there yet, so wait before trying
 	NotLast   bool  // OpSend, OpSendmsg: more follows at once (MSG_MORE)
 	Events    int16 // OpPoll: sys.POLLIN, …

@@ -201,6 +201,7 @@ func (t *Task) Park(c Canceler) error {
 // kernel's last word.
 func (t *Task) ParkUncancelled(c Canceler) error {
 	l := t.loop
+	l.assertOnLoop()
 	if l.current != t {
 		panic("loop: Park outside the task")
 	}
@@ -225,6 +226,7 @@ func (l *Loop) Ready(t *Task) {
 // Yield lets every other runnable task and the kernel's news have a turn.
 func (t *Task) Yield() error {
 	l := t.loop
+	l.assertOnLoop()
 	if l.current != t {
 		panic("loop: Yield outside the task")
 	}

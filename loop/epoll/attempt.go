@@ -76,7 +76,15 @@ func (d *Driver) attemptRecv(op *loop.Op, f *file) {
 	f.ready[in] = int(n) == len(b.Bytes) || f.hangup
 	b.Len = int(n)
 	d.stats.Lent++
-	d.finish(op, loop.Result{N: n, Block: b, Drained: !f.ready[in]})
+	r := loop.Result{N: n, Block: b, Drained: !f.ready[in], More: op.Multi}
+	d.finish(op, r)
+	switch {
+	case !r.More:
+	case f.ready[in]:
+		d.queued = append(d.queued, op)
+	default:
+		d.park(op, f, in)
+	}
 }
 
 func (d *Driver) attemptSend(op *loop.Op, f *file, n int32) {

@@ -97,6 +97,9 @@ func fill(sqe *ring.SQE, op *loop.Op) {
 		if op.PollFirst || op.Driver.Polled {
 			sqe.Ioprio = ring.IORING_RECVSEND_POLL_FIRST
 		}
+		if op.Multi {
+			sqe.Ioprio |= ring.IORING_RECV_MULTISHOT
+		}
 	case loop.OpSend:
 		sqe.Opcode = ring.IORING_OP_SEND
 		sqe.Addr = address(unsafe.SliceData(op.Buf))

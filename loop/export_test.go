@@ -1,0 +1,7 @@
+package loop
+
+// SetCheckThreads makes misuse from another thread panic, for loops that start afterwards, and gives back how it was.
+func SetCheckThreads(on bool) (was bool) {
+	was, checkThreads = checkThreads, on
+	return was
+}
