@@ -51,10 +51,11 @@ func (d *dialing) Complete(_ *loop.Op, r loop.Result) {
 
 // Expire cancels the connect when its time is up.
 func (d *dialing) Expire(*loop.Timer) {
-	if !d.done {
-		d.timedOut = true
-		d.l.CancelOp(&d.op)
+	if d.done && d.res != -sys.EAGAIN {
+		return // it has its result
 	}
+	d.timedOut = true
+	d.l.CancelOp(&d.op)
 }
 
 // CancelWait cancels the connect; its completion wakes the task.
@@ -78,14 +79,14 @@ func Dial(n *Net, addr *Address, timeout time.Duration) (*Conn, error) {
 	d := &dialing{l: l, addr: addr.sa, task: t}
 	d.op = loop.Op{Code: loop.OpConnect, FD: int32(fd), Addr: &d.addr, Done: d}
 	d.deadline.Expirer = d
-	l.Submit(&d.op)
 	if timeout > 0 {
 		l.StartTimer(&d.deadline, timeout)
 	}
-	var cause error
-	for !d.done {
-		if cause = t.ParkUncancelled(d); cause != nil {
-			l.CancelOp(&d.op)
+	cause := d.connect()
+	for unix && cause == nil && d.res == -sys.EAGAIN && !d.timedOut {
+		// A Unix listener whose queue is full does not let a non-blocking connect wait for room.
+		if cause = t.Sleep(queuePause); cause == nil {
+			cause = d.connect()
 		}
 	}
 	l.StopTimer(&d.deadline)
@@ -103,6 +104,22 @@ func Dial(n *Net, addr *Address, timeout time.Duration) (*Conn, error) {
 	}
 	_ = c.Close()
 	return nil, dialError(addr, err)
+}
+
+// queuePause is how long a dial waits before it tries a full queue again.
+const queuePause = 2 * time.Millisecond
+
+// connect waits for one attempt; it returns why the task was cancelled meanwhile, if it was.
+func (d *dialing) connect() error {
+	var cause error
+	d.done = false
+	d.l.Submit(&d.op)
+	for !d.done {
+		if cause = d.task.ParkUncancelled(d); cause != nil {
+			d.l.CancelOp(&d.op)
+		}
+	}
+	return cause
 }
 
 func dialError(addr *Address, err error) error {

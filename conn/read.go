@@ -9,16 +9,19 @@ import (
 	"github.com/ringway/ringway/sys"
 )
 
-// reader is the receiving side of a connection: at most one receive in flight, at most one lent block held. While a
-// block is held nothing is received, which is the back-pressure.
+// reader is the receiving side of a connection: at most one receive in flight. A single one brings one block, and while
+// that is held nothing is received, which is the back-pressure. A multishot one goes on by itself, which saves the kernel
+// setting its wait up for every message; it is ended when more than maxQueued blocks wait behind the first.
 type reader struct {
 	c        *Conn
 	op       loop.Op
 	block    *buf.Block
-	off      int   // bytes of block that were consumed
+	queue    []*buf.Block // what came behind it
+	off      int          // bytes of block that were consumed
 	err      error // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
+	multi    bool // the next receive is to be a multishot one
 	armed    bool // a receive is wanted: it is in flight, or follows what is
 	drained  bool // the socket was empty after the last receive
 	splicing bool // a splice takes the bytes, so nothing else may
@@ -43,10 +46,17 @@ func (r *reader) arm() {
 	r.receive()
 }
 
+// maxQueued is how many blocks a multishot receive may bring beyond the one that is held before it is ended.
+const maxQueued = 2
+
+// Multishot makes receives from the next one on go on by themselves, or not. That is cheaper where messages are small and
+// come one at a time; a peer that sends in bulk ends it, until Multishot is called again.
+func (c *Conn) Multishot(on bool) { c.rd.multi = on }
+
 // receive submits the wanted receive as soon as nothing stands before it.
 func (r *reader) receive() {
 	if r.armed && !r.splicing && !r.op.InFlight() {
-		r.op.Code, r.op.PollFirst = loop.OpRecv, r.drained
+		r.op.Code, r.op.PollFirst, r.op.Multi = loop.OpRecv, r.drained, r.multi
 		r.c.n.Loop.Submit(&r.op)
 	}
 }
@@ -127,10 +137,40 @@ func (c *Conn) Consume(n int) {
 	}
 }
 
+// drop gives the first block back; the next takes its place.
 func (r *reader) drop() {
-	if r.block != nil {
-		r.c.n.Loop.Return(r.block)
-		r.block, r.off = nil, 0
+	r.c.n.Loop.Return(r.block)
+	r.block, r.off = nil, 0
+	if len(r.queue) > 0 {
+		r.block = r.queue[0]
+		r.queue = append(r.queue[:0], r.queue[1:]...)
+	}
+}
+
+func (r *reader) dropAll() {
+	for r.block != nil {
+		r.drop()
+	}
+}
+
+// hold keeps a block that a receive brought, and decides whether receiving goes on.
+func (r *reader) hold(res loop.Result) {
+	r.drained = res.Drained
+	if r.block == nil {
+		r.block, r.off = res.Block, 0
+	} else {
+		r.queue = append(r.queue, res.Block)
+	}
+	switch {
+	case !r.op.Multi:
+		r.armed = false
+	case len(r.queue) >= maxQueued:
+		r.multi, r.armed = false, false
+		if res.More {
+			r.c.n.Loop.CancelOp(&r.op)
+		}
+	case !res.More:
+		r.receive()
 	}
 }
 
@@ -163,9 +203,9 @@ func (r *reader) Complete(op *loop.Op, res loop.Result) {
 		r.polled(res.N)
 		return
 	case res.N > 0:
-		r.block, r.off, r.drained = res.Block, 0, res.Drained
+		r.hold(res)
 	case res.N == 0:
-		r.err = io.EOF
+		r.err, r.armed = io.EOF, false
 	case res.N == -sys.EAGAIN && r.armed: // io_uring does not wait while a splice has set O_NONBLOCK
 		r.poll()
 		return
@@ -174,9 +214,8 @@ func (r *reader) Complete(op *loop.Op, res loop.Result) {
 		r.wake()
 		return
 	default:
-		r.err = r.c.opError("read", sys.Error("recv", res.N))
+		r.err, r.armed = r.c.opError("read", sys.Error("recv", res.N)), false
 	}
-	r.armed = false
 	if !r.wake() && r.watcher != nil {
 		r.watcher.Readable(r.c)
 	}
@@ -219,7 +258,7 @@ func (r *reader) close() {
 	l.StopTimer(&r.deadline.timer)
 	r.watcher, r.armed, r.err = nil, false, net.ErrClosed
 	if !r.splicing { // else the kernel may be sending from the block, and the splice gives it back
-		r.drop()
+		r.dropAll()
 	}
 	if r.op.InFlight() {
 		l.CancelOp(&r.op)

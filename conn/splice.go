@@ -58,7 +58,7 @@ func (s *splicer) release() {
 	r := &s.src.rd
 	r.splicing, r.drained = false, false
 	if r.c.closed {
-		r.drop()
+		r.dropAll()
 	}
 	r.receive()
 	s.src.unpin()
@@ -66,10 +66,17 @@ func (s *splicer) release() {
 
 // buffered sends what was received before.
 func (s *splicer) buffered() error {
-	p := s.src.rd.held()
-	if p = p[:min(int64(len(p)), s.left)]; len(p) == 0 {
-		return nil
+	for s.left > 0 && s.src.rd.block != nil {
+		if err := s.held(); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (s *splicer) held() error {
+	p := s.src.rd.held()
+	p = p[:min(int64(len(p)), s.left)]
 	n, err := s.dst.wr.write(p, nil, int64(len(p)) < s.left)
 	s.corked = int64(len(p)) < s.left
 	s.src.Consume(n)
