@@ -18,7 +18,7 @@ type reader struct {
 	block    *buf.Block
 	queue    []*buf.Block // what came behind it
 	off      int          // bytes of block that were consumed
-	err      error // what ended the stream
+	err      error        // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
 	multi    bool // the next receive is to be a multishot one

@@ -15,8 +15,8 @@ const (
 	// copyLimit is the longest piece of body that is copied behind what waits to be sent: below it a copy costs less
 	// than a call with two buffers.
 	copyLimit = 4 << 10
-	// spliceLimit is the shortest rest of a body that passes by splice instead of through a buffer.
-	spliceLimit = 48 << 10
+	// SpliceLimit is the shortest rest of a body that passes by splice instead of through a buffer.
+	SpliceLimit = 48 << 10
 	// chunkRoom is room for a chunk's size line and its end.
 	chunkRoom = 32
 )
@@ -181,7 +181,7 @@ func (o *Out) splice() (bool, error) {
 		return false, nil
 	}
 	src, n, timeout := s.Splice()
-	if n < spliceLimit {
+	if n < SpliceLimit {
 		return false, nil
 	}
 	if err := o.flush(false); err != nil {

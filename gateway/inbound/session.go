@@ -35,6 +35,7 @@ type session struct {
 // rest waits for the next request without a task.
 func (s *session) rest() {
 	s.active, s.watching = false, false
+	s.c.Multishot(true)
 	s.c.Watch(s)
 	s.c.SetReadTimeout(s.h.times.idle)
 	s.c.Arm()

@@ -91,6 +91,7 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	tx.wait = false
 	k.SetReadTimeout(0)
 	x.HeadAt = l.Now()
+	k.Expect(tx.resp.Framing == http1.Length && tx.resp.ContentLength >= http1io.SpliceLimit)
 	k.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
 	tx.body.Start(k.Conn, tx.resp.Framing, tx.resp.ContentLength, http1io.Limits{HTTP1: &set.HTTP1, Timeout: set.Read})
 	x.Response = exchange.Response{Status: tx.resp.Status, Reason: tx.resp.Reason, Fields: &tx.resp.Fields, Owner: tx,

@@ -41,6 +41,7 @@ type Conn struct {
 	Carried any
 
 	requests int
+	bulk     int // small responses until the connection is taken for one that carries small ones again
 	pooled   int // place among the idle ones, -1 while in use
 }
 
@@ -184,6 +185,20 @@ func (c *Conn) Release(reusable bool) {
 	c.Watch(c)
 	c.SetReadTimeout(e.cluster.Settings.Idle)
 	c.Arm()
+}
+
+// bulkMemory is how many small responses it takes to forget a large one.
+const bulkMemory = 8
+
+// Expect notes whether a response was large. Connections that carry small ones receive in multishot, which is cheaper;
+// on those that carry large ones it would bring the body into buffers before it can be spliced past them.
+func (c *Conn) Expect(large bool) {
+	if large {
+		c.bulk = bulkMemory
+	} else if c.bulk > 0 {
+		c.bulk--
+	}
+	c.Multishot(c.bulk == 0)
 }
 
 // Discard closes a connection, pooled or in use.
