@@ -22,6 +22,7 @@ type request struct {
 	in     http1.Request
 	head   http1io.Head
 	body   http1io.Body
+	out    http1io.Out
 	sent   int64 // bytes of the response's body
 	status int   // of the response that was handed over
 	err    error // what the response was about, for the log
@@ -45,7 +46,7 @@ func (h *Handler) put(r *request) {
 	r.head.Free()
 	r.body.Close()
 	r.Exchange.Reset()
-	r.s, r.err = nil, nil
+	r.s, r.err, r.out = nil, nil, http1io.Out{}
 	if len(h.free) < maxFree {
 		h.free = append(h.free, r)
 	}

@@ -109,9 +109,9 @@ func (r *request) send() (keep bool, err error) {
 	if b, err = http1io.Fit(h.n, b, out); err != nil {
 		return false, err
 	}
-	send := http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: h.times.write, Task: r.Task}
-	err = send.Send()
-	r.sent = send.Sent
+	r.out = http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: h.times.write, Task: r.Task}
+	err = r.out.Send()
+	r.sent = r.out.Sent
 	return keep, err
 }
 

@@ -21,8 +21,9 @@ type pump struct {
 
 var errAnswered = errors.New("the exchange ended before the request's body")
 
-func (p *pump) start(out http1io.Out) {
-	p.out, p.running, p.failed, p.main = out, true, false, p.tx.x.Task
+// start sends p.out in a task of its own.
+func (p *pump) start() {
+	p.running, p.failed, p.main = true, false, p.tx.x.Task
 	p.handle = p.tx.x.Net.Loop.Spawn("request body", p)
 }
 

@@ -132,15 +132,15 @@ func (tx *transaction) send() error {
 		x.Client.RequestSent()
 		return k.Send(b)
 	}
-	out := http1io.Out{Conn: k.Conn, Block: b, Body: body, Chunked: x.Request.ContentLength < 0, Timeout: set.Write, Task: x.Task}
+	tx.pump.out = http1io.Out{Conn: k.Conn, Block: b, Body: body, Chunked: x.Request.ContentLength < 0, Timeout: set.Write, Task: x.Task}
 	if p, ok := body.(exchange.Prompt); ok && p.Prompt() {
-		if err := out.Send(); err != nil {
+		if err := tx.pump.out.Send(); err != nil {
 			return err
 		}
 		x.Client.RequestSent()
 		return nil
 	}
-	tx.pump.start(out)
+	tx.pump.start()
 	return nil
 }
 
