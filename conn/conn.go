@@ -18,7 +18,6 @@ type Conn struct {
 	unix   bool
 	closed bool // Close was called
 	gone   bool // the descriptor is closed
-	nagle  bool // SetNoDelay(false) was called
 	pins   int  // splices that use the descriptor: it stays open for them, and non-blocking
 	local  netip.AddrPort
 	remote netip.AddrPort
@@ -145,7 +144,6 @@ func (c *Conn) SetNoDelay(on bool) error {
 	if c.closed {
 		return net.ErrClosed
 	}
-	c.nagle = !on
 	return sys.SetNoDelay(int(c.fd), on)
 }
 
