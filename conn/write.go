@@ -40,8 +40,9 @@ func (c *Conn) Send(b *buf.Block) error {
 		b.Put()
 		return err
 	}
-	w.block = b
+	w.block, w.op.Quiet = b, true
 	w.submit(b.Data(), nil, false)
+	w.op.Quiet = false
 	return nil
 }
 
@@ -89,6 +90,7 @@ func (w *writer) write(head, body []byte, more bool) (int, error) {
 // cancelled leaves to the kernel.
 func (w *writer) idle() error {
 	for w.op.InFlight() && !w.c.closed {
+		w.c.n.Loop.Hurry()
 		w.task = w.c.n.Loop.Current()
 		err := w.task.Park(w)
 		w.task = nil
@@ -249,8 +251,11 @@ func (w *writer) close() {
 		w.c.n.Loop.StopTimer(&w.deadline.timer)
 	case w.block == nil:
 		w.giveUp(net.ErrClosed)
-	case w.task != nil:
-		w.c.n.Loop.Ready(w.task)
+	default:
+		w.c.n.Loop.Hurry()
+		if w.task != nil {
+			w.c.n.Loop.Ready(w.task)
+		}
 	}
 }
 

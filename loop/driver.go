@@ -16,6 +16,9 @@ type Driver interface {
 	// Cancel asks for an operation in flight to end early. Its last result still comes, exactly once: -ECANCELED, or what
 	// it was if it had already happened. An operation that is not in flight is left alone.
 	Cancel(op *Op)
+	// Hurry makes the next Wait end without waiting if a Quiet operation has been submitted whose success was not
+	// delivered: somebody depends on it now. Otherwise that comes with whatever ends the Wait, and costs no wake-up.
+	Hurry()
 	// Wait hands everything submitted to the kernel and waits until something happened, d has passed (negative: without
 	// end) or Wake was called. With d of nought it never waits.
 	Wait(d time.Duration) error

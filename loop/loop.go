@@ -154,6 +154,9 @@ func (l *Loop) tick() error {
 			}
 		}
 	}
+	if l.stopping {
+		l.driver.Hurry()
+	}
 	err := l.driver.Wait(wait)
 	l.box.asleep.Store(false)
 	l.now = monotonic()
@@ -203,6 +206,9 @@ func (l *Loop) Submit(op *Op) {
 	l.assertOnLoop()
 	l.driver.Submit(op)
 }
+
+// Hurry asks for the results of Quiet operations, which otherwise come with the next other event.
+func (l *Loop) Hurry() { l.driver.Hurry() }
 
 // CancelOp asks for an operation to end early.
 func (l *Loop) CancelOp(op *Op) {

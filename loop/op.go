@@ -36,6 +36,7 @@ type Op struct {
 	Multi     bool  // OpRecv: go on after the first buffer
 	PollFirst bool  // OpRecv: nothing is there yet, so wait before trying
 	NotLast   bool  // OpSend, OpSendmsg: more follows at once (MSG_MORE)
+	Quiet     bool  // OpSend: success is no reason to end a wait; see Driver.Hurry
 	Events    int16 // OpPoll: sys.POLLIN, …
 	FD        int32
 	Buf       []byte
@@ -53,7 +54,9 @@ type DriverState struct {
 	Cancelled bool // Cancel was called
 	Aborted   bool // cancelled before the kernel saw it
 	Polled    bool // OpRecv: found no buffer once, so waits for data before it takes one
-	Next      *Op  // link of a queue
+	Loud      bool // OpSend: Quiet has been tried
+	Batch     uint32
+	Next      *Op // link of a queue
 }
 
 // InFlight reports whether the operation is the driver's: between Submit and its last Result.

@@ -18,6 +18,8 @@ const (
 	SOCK_CLOEXEC  = unix.SOCK_CLOEXEC
 	MSG_NOSIGNAL  = unix.MSG_NOSIGNAL
 	MSG_MORE      = unix.MSG_MORE
+	MSG_DONTWAIT  = unix.MSG_DONTWAIT
+	MSG_WAITALL   = unix.MSG_WAITALL
 	POLLIN        = unix.POLLIN
 	POLLOUT       = unix.POLLOUT
 	POLLERR       = unix.POLLERR

@@ -28,8 +28,10 @@ type Driver struct {
 	addedTo  bool // the buffer ring has unpublished blocks
 	slots    []*loop.Op
 	free     []uint32
-	backlog  opList     // submitted while the queue was full
-	starved  opList     // receives that have data and found no buffer
+	backlog  opList    // submitted while the queue was full
+	starved  opList    // receives that have data and found no buffer
+	quiet    []quietOp // sends whose silence will be their success
+	hurry    bool
 	cancels  []*loop.Op // cancelled while the queue was full
 
 	wakeFD    int
@@ -93,11 +95,15 @@ func (d *Driver) Wait(wait time.Duration) error {
 	if d.failed != nil {
 		return d.failed
 	}
-	if wait == 0 || d.ring.Completions() > 0 {
+	if wait == 0 || d.ring.Completions() > 0 || d.hurry {
+		d.hurry = false
 		return d.ring.Submit()
 	}
 	return d.ring.SubmitAndWait(wait)
 }
+
+// Hurry makes the next Wait return at once if quiet sends are out.
+func (d *Driver) Hurry() { d.hurry = len(d.quiet) > 0 }
 
 // Wake posts a message on the ring, or signals an eventfd where the kernel cannot.
 func (d *Driver) Wake() {

@@ -36,7 +36,7 @@ func (d *Driver) Submit(op *loop.Op) {
 // push makes a submission entry of op, now or as soon as the queue has room.
 func (d *Driver) push(op *loop.Op) {
 	if sqe := d.next(); sqe != nil {
-		fill(sqe, op)
+		d.fill(sqe, op)
 		return
 	}
 	d.backlog.push(op)
@@ -68,7 +68,7 @@ func (d *Driver) drainBacklog() {
 		if sqe == nil {
 			return
 		}
-		fill(sqe, d.backlog.pop())
+		d.fill(sqe, d.backlog.pop())
 	}
 	for n := len(d.cancels) - 1; n >= 0; n-- {
 		op := d.cancels[n]
@@ -82,7 +82,7 @@ func (d *Driver) drainBacklog() {
 
 func address[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 
-func fill(sqe *ring.SQE, op *loop.Op) {
+func (d *Driver) fill(sqe *ring.SQE, op *loop.Op) {
 	sqe.FD = op.FD
 	sqe.UserData = uint64(op.Driver.Slot)
 	if op.Driver.Aborted {
@@ -105,6 +105,9 @@ func fill(sqe *ring.SQE, op *loop.Op) {
 		sqe.Addr = address(unsafe.SliceData(op.Buf))
 		sqe.Len = uint32(len(op.Buf))
 		sqe.OpFlags = sendFlags(op)
+		if op.Quiet && !op.Driver.Loud {
+			d.fillQuiet(sqe, op)
+		}
 	case loop.OpSendmsg:
 		sqe.Opcode = ring.IORING_OP_SENDMSG
 		sqe.Addr = uint64(uintptr(op.Msg.Pointer()))

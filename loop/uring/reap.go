@@ -20,7 +20,7 @@ func (d *Driver) Reap() int {
 	if n > 0 {
 		d.ring.Seen(n)
 	}
-	return int(n)
+	return int(n) + d.reapQuiet()
 }
 
 func (d *Driver) internal(c ring.CQE) {
@@ -35,11 +35,19 @@ func (d *Driver) internal(c ring.CQE) {
 func (d *Driver) complete(c ring.CQE) {
 	op := d.slots[c.UserData]
 	r := loop.Result{N: c.Res, More: c.Flags&ring.IORING_CQE_F_MORE != 0}
+	if op.Driver.Batch != 0 && d.retryLoud(op, c.Res) {
+		return
+	}
 	if op.Driver.Aborted {
 		r.N = -sys.ECANCELED // the completion is that of a no-op
 	} else if op.Code == loop.OpRecv && !d.received(op, c, &r) {
 		return
 	}
+	d.deliver(op, r)
+}
+
+// deliver gives a result to who asked for it; the last one frees the operation's slot.
+func (d *Driver) deliver(op *loop.Op, r loop.Result) {
 	if !r.More {
 		d.slots[op.Driver.Slot] = nil
 		d.free = append(d.free, op.Driver.Slot)

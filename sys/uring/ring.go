@@ -144,6 +144,16 @@ func (r *Ring) Next() *SQE {
 // Pending is the number of entries that the kernel has not been told of.
 func (r *Ring) Pending() uint32 { return r.tail - r.submitted }
 
+// Tail is the position of the entry that Next gave last, counted from 1 in 31 bits.
+func (r *Ring) Tail() uint32 { return r.tail & positionMask }
+
+// Submitted reports whether the kernel has taken the entry at a position of Tail.
+func (r *Ring) Submitted(position uint32) bool {
+	return int32((r.submitted-position)<<1) >= 0
+}
+
+const positionMask = 1<<31 - 1
+
 // Submit hands the pending entries to the kernel and lets it run what is due; it never waits.
 func (r *Ring) Submit() error {
 	return r.enter(0, nil)
