@@ -1,0 +1,68 @@
+# One command each. `make` lists them; CONTRIBUTING.md says when to use which.
+
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# How long each fuzz target runs.
+FUZZTIME    ?= 10m
+# Arguments of the programs that `make demo` and `make bench` run: make demo ARGS='--listen :8081'
+ARGS        ?=
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X github.com/ringway/ringway/cli.version=$(VERSION)
+# Everything but the policy, which reads source and has no data to race for.
+RACED    = $(shell $(GO) list ./... | grep -v '/arch$$')
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check gofmt vet staticcheck arch race cgo generate bench fuzz e2e clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## Build bin/ringway, one static program.
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ringway ./cmd/ringway
+
+demo: build ## Run the gateway with origins of its own, and print what to curl.
+	@exec bin/ringway demo $(ARGS)
+
+test: ## Run all tests; needs nothing but Go. Those that need another program skip without it.
+	CGO_ENABLED=0 $(GO) test -count=1 ./...
+
+check: gofmt vet staticcheck arch race ## Run all that a change must pass: format, vet, staticcheck, policy and generated files, tests with -race.
+
+gofmt:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+arch: ## Check the policy (imports, names, sizes) and that generated files are what their generators write.
+	$(GO) test -count=1 ./arch
+
+race: cgo ## Run the tests with the race detector, which needs a C compiler.
+	$(GO) test -race -count=1 $(RACED)
+
+cgo:
+	@if [ "$$(CGO_ENABLED=1 $(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
+		echo "The race detector needs cgo, and so a C compiler ($$($(GO) env CC)), which is not here: install gcc, or run make test."; exit 1; fi
+
+generate: ## Write the generated files anew.
+	$(GO) generate ./...
+
+bench: ## Compare CPU per request with nginx and HAProxy, side by side, and print the table; needs wrk and both.
+	$(GO) run ./bench $(ARGS)
+
+fuzz: ## Run each fuzz target for FUZZTIME (10m).
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+		done; done
+
+e2e: ## Run the end-to-end tests, and fail where a tool or io_uring is missing instead of skipping.
+	CI_REQUIRE_TOOLS=1 CI_REQUIRE_URING=1 $(GO) test -count=1 -v ./test/...
+
+clean: ## Remove what was built.
+	rm -rf bin
