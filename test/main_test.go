@@ -1,0 +1,114 @@
+package test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ringway/ringway/cli"
+	"github.com/ringway/ringway/gateway"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(suite{m}, map[string]func(){
+		"ringway": func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// suite removes what the tests built.
+type suite struct{ m *testing.M }
+
+func (s suite) Run() int {
+	code := s.m.Run()
+	for _, b := range builds {
+		if b.dir != "" {
+			_ = os.RemoveAll(b.dir) // what is left is in the temporary folder
+		}
+	}
+	return code
+}
+
+// build is the binary, made once a run.
+type build struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// builds are the binary as it is shipped, and with the race detector.
+var builds = map[bool]*build{false: {}, true: {}}
+
+// binary builds the program; watched asks for the race detector if the tests have it.
+func binary(t testing.TB, watched bool) string {
+	t.Helper()
+	race := raceEnabled && watched
+	b := builds[race]
+	b.once.Do(func() { b.make(race) })
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	return filepath.Join(b.dir, "ringway")
+}
+
+func (b *build) make(race bool) {
+	if b.dir, b.err = os.MkdirTemp("", "ringway-e2e-"); b.err != nil {
+		return
+	}
+	args := []string{"build", "-o", b.dir}
+	if race {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "github.com/ringway/ringway/cmd/ringway")...).CombinedOutput()
+	if err != nil {
+		b.err = fmt.Errorf("go build: %w\n%s", err, out)
+	}
+}
+
+// eachDriver runs f once with each driver of the loops.
+func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
+	for _, driver := range []string{"uring", "epoll"} {
+		if only := os.Getenv("RINGWAY_DRIVER"); only != "" && only != driver {
+			continue
+		}
+		t.Run(driver, func(t *testing.T) {
+			requireDriver(t, driver)
+			f(t, driver)
+		})
+	}
+}
+
+// requireDriver skips where the kernel's policy forbids io_uring, and for no other reason.
+func requireDriver(t *testing.T, driver string) {
+	t.Helper()
+	_, _, err := gateway.ChooseDriver(gateway.DriverName(driver), slog.New(slog.DiscardHandler))
+	switch {
+	case err == nil:
+	case os.Getenv("CI_REQUIRE_URING") != "":
+		t.Fatalf("CI_REQUIRE_URING is set: %v", err)
+	default:
+		t.Skip(err)
+	}
+}
+
+// tool finds a program that package brings.
+func tool(t *testing.T, name, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + name)
+	}
+	switch {
+	case err == nil:
+	case os.Getenv("CI_REQUIRE_TOOLS") != "":
+		t.Fatalf("%s is not installed (package %s), and CI_REQUIRE_TOOLS is set", name, pkg)
+	default:
+		t.Skipf("%s is not installed; install the package %s", name, pkg)
+	}
+	return path
+}
