@@ -102,7 +102,7 @@ func (p *part) end() {
 		h.CloseAll()
 	}
 	for _, c := range p.clusters {
-		c.CloseIdle()
+		c.Close()
 	}
 }
 

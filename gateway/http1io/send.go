@@ -62,7 +62,7 @@ func (o *Out) Send() error {
 			return o.finish()
 		}
 		if err != nil {
-			o.drop()
+			o.Drop()
 			return &SourceError{err}
 		}
 		if err := o.piece(p); err != nil {
@@ -89,7 +89,8 @@ func (o *Out) flush(last bool) error {
 	return o.Conn.Send(b)
 }
 
-func (o *Out) drop() {
+// Drop gives back a head that was not sent, after a Send that did not return: it panicked.
+func (o *Out) Drop() {
 	if o.Block != nil {
 		o.Block.Put()
 		o.Block = nil
@@ -126,7 +127,7 @@ func (o *Out) piece(p []byte) error {
 	err := o.Conn.WriteBufs(b.Data(), p, o.Chunked)
 	b.Len = 0
 	if err != nil {
-		o.drop()
+		o.Drop()
 		return err
 	}
 	if o.Chunked {

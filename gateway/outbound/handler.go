@@ -15,14 +15,17 @@ type Handler struct {
 
 // Handle fills in the response, or says why there is none.
 func (h *Handler) Handle(x *exchange.Exchange) error {
+	if x.Response.Owner != nil { // a filter sends the request once more
+		x.DropResponse()
+	}
 	x.Cluster = h.Cluster.Name
 	e := h.Cluster.Pick()
 	fresh := false
-	for tries := 0; ; tries++ {
+	for others := 0; ; x.Retries++ {
 		x.Endpoint = e.Name
 		k, err := e.Get(x.Task, fresh)
 		if err == nil {
-			if err = carry(x, k, tries > 0); err == nil {
+			if err = carry(x, k, x.Retries > 0); err == nil {
 				return nil
 			}
 		}
@@ -31,12 +34,12 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 			return err
 		case isStale(err) && !fresh:
 			fresh = true // the same endpoint, over a connection that cannot have gone stale
-		case unreached(err) && tries < min(h.Cluster.Settings.Retries, len(h.Cluster.Endpoints)-1):
+		case unreached(err) && others < min(h.Cluster.Settings.Retries, len(h.Cluster.Endpoints)-1):
+			others++
 			e, fresh = h.other(e), false
 		default:
 			return err
 		}
-		x.Retries++
 	}
 }
 

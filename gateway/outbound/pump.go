@@ -3,6 +3,7 @@ package outbound
 import (
 	"errors"
 
+	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/loop"
@@ -17,9 +18,13 @@ type pump struct {
 	main    *loop.Task
 	running bool
 	failed  bool
+	err     error
 }
 
-var errAnswered = errors.New("the exchange ended before the request's body")
+var (
+	errAnswered       = errors.New("the exchange ended before the request's body")
+	errPanicked error = errs.New(errs.Internal, "the request's body panicked")
+)
 
 // start sends p.out in a task of its own.
 func (p *pump) start() {
@@ -29,19 +34,33 @@ func (p *pump) start() {
 
 // Run sends, as a task. If the body cannot be read to its end, the exchange cannot be completed either.
 func (p *pump) Run(t *loop.Task) {
-	p.out.Task = t
-	err := p.out.Send()
-	p.failed = err != nil
-	p.running = false
-	l := t.Loop()
-	var source *http1io.SourceError
-	if errors.As(err, &source) && t.Cause() == nil {
-		l.Cancel(p.main.Handle(), RequestBodyError(source.Err))
-	}
-	if err == nil {
+	p.out.Task, p.err = t, errPanicked
+	defer p.ended(t) // also when a filter's body panics: the exchange's task waits for it
+	p.err = p.out.Send()
+}
+
+func (p *pump) ended(t *loop.Task) {
+	p.running, p.failed = false, p.err != nil
+	if p.err == nil {
 		p.tx.sent()
+	} else if cause := p.fatal(t); cause != nil {
+		t.Loop().Cancel(p.main.Handle(), cause)
+	} else {
+		p.tx.due() // the server takes no more: it has answered, or will at once, or never
 	}
-	l.Ready(p.main)
+	t.Loop().Ready(p.main)
+}
+
+// fatal is what ends the exchange: the body could not be read. That it could not be sent does not.
+func (p *pump) fatal(t *loop.Task) error {
+	if p.err == errPanicked {
+		return errPanicked
+	}
+	var source *http1io.SourceError
+	if t.Cause() == nil && errors.As(p.err, &source) {
+		return RequestBodyError(source.Err)
+	}
+	return nil
 }
 
 // stop waits for the pump's end and reports whether the request was sent whole. A body that is still being read from
@@ -57,7 +76,8 @@ func (p *pump) stop(x *exchange.Exchange) bool {
 		}
 	}
 	failed := p.failed
-	p.failed, p.main = false, nil
+	p.failed, p.main, p.err = false, nil, nil
+	p.out.Drop()
 	p.out = http1io.Out{}
 	return !failed
 }

@@ -43,11 +43,18 @@ func carry(x *exchange.Exchange, k *upstream.Conn, again bool) error {
 		k.Carried = tx
 	}
 	tx.x, tx.open = x, true
+	returned := false
+	defer func() {
+		if !returned { // a filter's body panicked
+			tx.close(false)
+		}
+	}()
 	k.Endpoint.Counters.Requests++
 	if again {
 		k.Endpoint.Counters.Retries++
 	}
 	got, err := tx.roundTrip()
+	returned = true
 	if err == nil {
 		return nil
 	}
@@ -73,16 +80,21 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	x.SentAt = l.Now()
 	set := &k.Endpoint.Cluster().Settings
 	tx.wait = true
-	for {
-		if !tx.pump.running { // else the time starts with the body's end
+	for interims := 0; ; interims++ {
+		if tx.pump.running { // the time starts with the body's end; what the pool or the last response had set is over
+			k.SetReadTimeout(0)
+		} else {
 			k.SetReadTimeout(set.ResponseHead)
 		}
 		tx.resp.Reset(x.Request.Method)
 		if got, err = tx.head.Read(k.Conn, &tx.resp, &set.HTTP1); err != nil {
-			return got, err
+			return got || interims > 0, err
 		}
 		if tx.resp.Status >= 200 {
 			break
+		}
+		if interims == maxInterims {
+			return true, errInterims
 		}
 		if err := tx.interim(); err != nil {
 			return true, err
@@ -105,7 +117,13 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	return true, nil
 }
 
-var errSwitched = errors.New("upstream switched protocols without being asked")
+// maxInterims bounds the interim responses to one request, since each gives the server its time anew.
+const maxInterims = 64
+
+var (
+	errSwitched = errors.New("upstream switched protocols without being asked")
+	errInterims = errors.New("upstream sent interim responses without end")
+)
 
 // interim passes a 1xx response on.
 func (tx *transaction) interim() error {
@@ -114,7 +132,10 @@ func (tx *transaction) interim() error {
 	}
 	err := tx.x.Client.Informational(tx.resp.Status, &tx.resp.Fields)
 	tx.head.Free()
-	return err
+	if err != nil {
+		return errs.From(errs.ClientClosed, err, "send interim response")
+	}
+	return nil
 }
 
 // send sends the request: at once if all of it is there, and otherwise its body by the pump, beside the reading of the
@@ -147,6 +168,11 @@ func (tx *transaction) send() error {
 // sent notes that a pumped body has been sent whole: now the response's head is due.
 func (tx *transaction) sent() {
 	tx.x.Client.RequestSent()
+	tx.due()
+}
+
+// due starts the time for the response's head.
+func (tx *transaction) due() {
 	if tx.wait {
 		tx.k.SetReadTimeout(tx.k.Endpoint.Cluster().Settings.ResponseHead)
 	}
@@ -160,11 +186,14 @@ func (tx *transaction) requestHead() (*buf.Block, error) {
 	}
 	r := &x.Request
 	f := r.Fields
+	if r.Body != nil && r.ContentLength < 0 && f.Count(header.ContentLength) > 0 {
+		f.DelID(header.ContentLength) // a filter changed the body; two framings are how requests are smuggled
+	}
 	out := http1.AppendRequestLine(b.Bytes[:0], r.MethodToken, r.Path, r.Query, r.HasQuery)
 	out = http1.AppendFields(out, f)
 	if f.Count(header.Host) == 0 {
 		out = append(out, "Host: "...)
-		out = append(out, tx.k.Endpoint.Name...)
+		out = append(out, tx.k.Endpoint.Host()...)
 		out = append(out, "\r\n"...)
 	}
 	if r.Body != nil && r.ContentLength < 0 {
@@ -206,6 +235,8 @@ func classify(err error, got bool, endpoint string) error {
 	var bad *http1.Error
 	var source *http1io.SourceError
 	switch {
+	case errors.Is(err, errs.ClientClosed):
+		return err
 	case errors.As(err, &source):
 		return RequestBodyError(source.Err)
 	case errors.As(err, &bad):
@@ -214,7 +245,7 @@ func classify(err error, got bool, endpoint string) error {
 			code = errs.UpstreamResponseTooLarge
 		}
 		return errs.From(code, err, "response of "+endpoint)
-	case errors.Is(err, errSwitched):
+	case errors.Is(err, errSwitched), errors.Is(err, errInterims):
 		return errs.From(errs.UpstreamBadResponse, err, "response of "+endpoint)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errs.From(errs.UpstreamTimeout, err, "wait for the response of "+endpoint)

@@ -91,6 +91,7 @@ type Cluster struct {
 	Endpoints []*Endpoint
 	Counters  metrics.ClusterCounters
 	schedule  schedule
+	closing   bool
 }
 
 // NewCluster makes the part of the loop behind n.
@@ -105,8 +106,9 @@ func NewCluster(n *conn.Net, r *Resolved) *Cluster {
 // Pick chooses the endpoint whose turn it is.
 func (c *Cluster) Pick() *Endpoint { return c.Endpoints[c.schedule.turn()] }
 
-// CloseIdle closes the pooled connections.
-func (c *Cluster) CloseIdle() {
+// Close closes the pooled connections; those in use follow when they are given back.
+func (c *Cluster) Close() {
+	c.closing = true
 	for _, e := range c.Endpoints {
 		e.closeIdle()
 	}

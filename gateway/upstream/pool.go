@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
@@ -28,6 +29,14 @@ func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
 	return &Endpoint{Name: a.String(), n: n, cluster: c, addr: a}
 }
 
+// Host is what a request to the endpoint names as its host when the client named none.
+func (e *Endpoint) Host() string {
+	if strings.HasPrefix(e.Name, "unix:") {
+		return "localhost"
+	}
+	return e.Name
+}
+
 // Cluster is the cluster that the endpoint belongs to.
 func (e *Endpoint) Cluster() *Cluster { return e.cluster }
 
@@ -49,11 +58,27 @@ type Conn struct {
 type waiter struct {
 	task *loop.Task
 	conn *Conn // handed over
-	slot bool  // may open one
+	slot bool  // may open one, which Endpoint.open counts already
+	late bool
+	time loop.Timer
 }
 
 // CancelWait ends the wait.
 func (w *waiter) CancelWait(t *loop.Task) { t.Loop().Ready(t) }
+
+// Expire ends a wait that takes too long.
+func (w *waiter) Expire(*loop.Timer) {
+	w.late = true
+	w.task.Loop().Ready(w.task)
+}
+
+// verdict is why the wait failed: the task was cancelled, or nothing came in time.
+func (w *waiter) verdict(cause error, endpoint string) error {
+	if cause == nil && w.late && w.conn == nil && !w.slot {
+		return errs.New(errs.Overloaded, "no connection to "+endpoint+" became free in time")
+	}
+	return cause
+}
 
 // Get gives the task a connection: a pooled one, unless fresh is set, or a new one. Its errors carry a code.
 func (e *Endpoint) Get(t *loop.Task, fresh bool) (*Conn, error) {
@@ -69,6 +94,8 @@ func (e *Endpoint) Get(t *loop.Task, fresh bool) (*Conn, error) {
 			e.idle[n].Discard()
 		} else if c, err := e.wait(t); c != nil || err != nil {
 			return c, err
+		} else {
+			return e.dial(t)
 		}
 	}
 	e.open++
@@ -84,15 +111,21 @@ func (c *Conn) take() {
 	c.Endpoint.Counters.Idle--
 }
 
-// wait waits for a connection that is given back, or for room to open one (nil, nil).
+// wait waits for a connection that is given back, or for leave to open one (nil, nil). It takes no longer than connecting
+// may, since that is what it stands in for.
 func (e *Endpoint) wait(t *loop.Task) (*Conn, error) {
 	if len(e.waiting) >= e.cluster.Settings.Pool.Waiting {
 		return nil, errs.New(errs.Overloaded, "too many requests wait for a connection to "+e.Name)
 	}
 	w := &waiter{task: t}
+	w.time.Expirer = w
+	if d := e.cluster.Settings.Connect; d > 0 {
+		e.n.Loop.StartTimer(&w.time, d)
+	}
+	defer e.n.Loop.StopTimer(&w.time)
 	e.waiting = append(e.waiting, w)
 	for w.conn == nil && !w.slot {
-		if err := t.Park(w); err != nil {
+		if err := w.verdict(t.Park(w), e.Name); err != nil {
 			e.forget(w)
 			return nil, err
 		}
@@ -111,6 +144,7 @@ func (e *Endpoint) forget(w *waiter) {
 	if w.conn != nil {
 		w.conn.Release(true)
 	} else if w.slot {
+		e.open--
 		e.offerSlot()
 	}
 }
@@ -125,6 +159,7 @@ func (e *Endpoint) nextWaiter() *waiter {
 // offerSlot tells a waiter that there is room for one more connection.
 func (e *Endpoint) offerSlot() {
 	if len(e.waiting) > 0 && e.open < e.cluster.Settings.Pool.Connections {
+		e.open++ // at once, lest somebody else takes the room before the waiter runs
 		e.nextWaiter().slot = true
 	}
 }
@@ -164,7 +199,7 @@ func (c *Conn) Release(reusable bool) {
 	e := c.Endpoint
 	lim := &e.cluster.Settings.Pool
 	c.requests++
-	if !reusable || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
+	if !reusable || e.cluster.closing || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
 		c.drop()
 		return
 	}
