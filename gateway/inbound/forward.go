@@ -3,7 +3,6 @@ package inbound
 import (
 	"bytes"
 	"net/netip"
-	"strconv"
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/exchange"
@@ -72,7 +71,7 @@ func (f *forwarder) apply(x *exchange.Exchange, peer []byte) {
 	if trusted {
 		x.ClientIP = f.origin(h, addr)
 	} else {
-		for _, id := range [...]header.ID{header.XForwardedFor, header.XForwardedProto, header.XForwardedHost, header.Forwarded} {
+		for _, id := range claims {
 			if h.Count(id) > 0 {
 				h.DelID(id)
 			}
@@ -85,6 +84,10 @@ func (f *forwarder) apply(x *exchange.Exchange, peer []byte) {
 		f.setForwarded(x, h, peer)
 	}
 }
+
+// claims are the fields by which a proxy tells of its client.
+var claims = [...]header.ID{header.XForwardedFor, header.XForwardedProto, header.XForwardedHost, header.XForwardedPort,
+	header.XRealIP, header.Forwarded}
 
 func (f *forwarder) setX(x *exchange.Exchange, h *header.Fields, peer []byte, trusted bool) {
 	if old, ok := h.Get(header.XForwardedFor); ok {
@@ -133,10 +136,10 @@ func (f *forwarder) setForwarded(x *exchange.Exchange, h *header.Fields, peer []
 	dst = append(append(dst, ";proto="...), x.Request.Scheme...)
 	if a := x.Request.Authority; len(a) > 0 {
 		dst = append(dst, ";host="...)
-		if bytes.ContainsAny(a, ":[]") {
-			dst = strconv.AppendQuote(dst, string(a))
-		} else {
+		if header.ValidName(a) { // a token; otherwise "a;for=b" would add a pair
 			dst = append(dst, a...)
+		} else { // an authority holds nothing that a quoted string would have to escape
+			dst = append(append(append(dst, '"'), a...), '"')
 		}
 	}
 	f.scratch = dst

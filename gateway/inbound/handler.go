@@ -98,6 +98,9 @@ func (h *Handler) Accept(c *conn.Conn) {
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
 	s.rest()
+	if h.draining { // it came just before, and its request with it or never
+		c.SetReadTimeout(lingerTime)
+	}
 }
 
 // Drain stops accepting, closes connections at rest and lets those in use finish their request.

@@ -27,6 +27,7 @@ type request struct {
 	status int   // of the response that was handed over
 	err    error // what the response was about, for the log
 	note   []byte
+	allow  []byte // methods that the route's resource has, for 405
 }
 
 func (h *Handler) take(s *session) *request {
@@ -43,6 +44,10 @@ func (h *Handler) take(s *session) *request {
 const maxFree = 1024
 
 func (h *Handler) put(r *request) {
+	if r.Response.Owner != nil || r.Response.Body != nil { // a filter panicked
+		r.DropResponse()
+	}
+	r.out.Drop()
 	r.head.Free()
 	r.body.Close()
 	r.Exchange.Reset()
@@ -69,6 +74,12 @@ func (s *session) serve(t *loop.Task) bool {
 	s.requests++
 	r.begin()
 	err = r.handle()
+	if err == nil && (r.Response.Status < 200 || r.Response.Status > 999) {
+		err = errs.New(errs.Internal, "the route's filters left no final response")
+	}
+	if err != nil && !gone(err) {
+		t.ClearCause() // what ended the exchange is answered
+	}
 	keep := r.respond(err)
 	r.DropResponse()
 	keep = keep && r.finishBody()
@@ -116,6 +127,7 @@ func (r *request) handle() error {
 	case route.NotFound:
 		return errs.New(errs.NoRoute, "no route for this host and path")
 	case route.WrongMethod:
+		r.allow = append(r.allow[:0], h.matcher.Allowed()...)
 		return errs.New(errs.MethodNotAllowed, "no route for this method")
 	case route.BadPath:
 		return errs.New(errs.BadRequest, "route request").Public("the path leads above the root")
@@ -147,11 +159,11 @@ func (r *request) finishBody() bool {
 		return true
 	}
 	r.body.Close()
-	if r.in.ExpectContinue || r.body.Err() != nil {
-		return r.body.Complete()
+	if r.body.Complete() {
+		return true
 	}
 	r.s.linger = true
-	return r.body.Drain(drainBytes) && r.body.Complete()
+	return !r.in.ExpectContinue && r.body.Err() == nil && r.body.Drain(drainBytes) && r.body.Complete()
 }
 
 // refuse answers a request whose head could not be read.
@@ -172,6 +184,8 @@ func (r *request) refuse(got bool, err error) bool {
 	r.ID = r.s.h.IDs.take()
 	r.Peer = r.s.c.Remote()
 	r.Request.Protocol = "HTTP/1.1"
+	r.in.Fields.Reset(nil) // they may lie in the connection's buffer, which can go before they are logged
+	r.body.Start(r.s.c, http1.NoBody, 0, http1io.Limits{})
 	r.s.linger = true
 	r.in.KeepAlive = false
 	r.respond(err)

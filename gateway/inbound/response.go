@@ -46,6 +46,9 @@ func (r *request) fail(err error) {
 	}
 	f := r.Respond(code.Status(), errs.AppendProblem(nil, err, id))
 	f.AddID(header.ContentType, []byte(errs.ProblemType))
+	if code == errs.MethodNotAllowed && len(r.allow) > 0 {
+		f.AddID(header.Allow, r.allow) // RFC 9110 §15.5.6
+	}
 	if code == errs.RequestTimeout || code == errs.PayloadTooLarge || code.Source() == errs.SourceClient && r.in.HeadLen == 0 {
 		r.in.KeepAlive = false
 	}
@@ -59,11 +62,11 @@ func (r *request) fail(err error) {
 // of a message does.
 func (r *request) broken(err error) {
 	h := r.s.h
-	if source, ok := err.(*http1io.SourceError); ok {
+	if cause := r.Task.Cause(); cause != nil {
+		r.err = errs.From(errs.CodeOf(cause), err, "send response")
+	} else if source, ok := err.(*http1io.SourceError); ok {
 		r.err = errs.From(errs.UpstreamBodyIncomplete, source.Err, "send response")
-		if !gone(source.Err) {
-			h.Log.Warn("response cut short", "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", r.err)
-		}
+		h.Log.Warn("response cut short", "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", r.err)
 	} else {
 		r.err = errs.From(errs.ClientClosed, err, "send response")
 	}
@@ -88,7 +91,11 @@ func (r *request) send() (keep bool, err error) {
 	old := r.Request.Protocol == "HTTP/1.0"
 	chunked := body != nil && resp.ContentLength < 0 && !old
 	untilClose := body != nil && resp.ContentLength < 0 && old
-	keep = r.in.KeepAlive && !untilClose && !h.draining && (h.maxReqs == 0 || r.s.requests < h.maxReqs)
+	if (chunked || untilClose) && resp.Fields.Count(header.ContentLength) > 0 {
+		resp.Fields.DelID(header.ContentLength) // a filter changed the body; two framings are how responses are smuggled
+	}
+	refused := r.in.ExpectContinue && !r.body.Complete() // the client may or may not send the body now
+	keep = r.in.KeepAlive && !untilClose && !refused && !h.draining && (h.maxReqs == 0 || r.s.requests < h.maxReqs)
 
 	b := h.n.Small()
 	if b == nil {

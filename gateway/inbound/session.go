@@ -102,7 +102,7 @@ func (s *session) recovered() {
 
 // end closes the connection after its last response.
 func (s *session) end(t *loop.Task) {
-	if s.linger && t.Cause() == nil && s.c.WriteErr() == nil {
+	if (s.linger || len(s.c.Buffered()) > 0) && t.Cause() == nil && s.c.WriteErr() == nil {
 		s.lingerOn()
 	}
 	if !s.c.Closed() {

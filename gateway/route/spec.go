@@ -39,6 +39,12 @@ func (s *Spec) Validate(c *config.Check) {
 		if strings.ContainsAny(s.Path, "?#") {
 			c.At("path").Errorf("a path has no query and no fragment")
 		}
+		var m Matcher
+		if p, ok := m.normal([]byte(s.Path)); !ok {
+			c.At("path").Errorf("the path leads above the root")
+		} else if string(p) != s.Path {
+			c.At("path").Suggest(string(p), "requests are matched by their normal path, which this is not")
+		}
 	}
 	if s.Method != "" && !header.ValidName([]byte(s.Method)) {
 		c.At("method").Errorf("%q is not a method", s.Method)

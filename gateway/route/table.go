@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"cmp"
 	"regexp"
 	"slices"
@@ -90,22 +91,30 @@ func (g *group) add(r *Rule) {
 // insert keeps rules with a method before those without, and otherwise the order of the file.
 func insert(list []*Rule, r *Rule) []*Rule {
 	list = append(list, r)
-	slices.SortStableFunc(list, func(a, b *Rule) int { return cmp.Compare(anyMethod(a), anyMethod(b)) })
+	slices.SortStableFunc(list, func(a, b *Rule) int { return cmp.Compare(breadth(a), breadth(b)) })
 	return list
 }
 
-func anyMethod(r *Rule) int {
-	if r.Method == "" {
-		return 1
+// breadth is how many methods a rule is for, roughly: HEAD is its own, but GET is for both.
+func breadth(r *Rule) int {
+	switch r.Method {
+	case "HEAD":
+		return 0
+	case "":
+		return 2
 	}
-	return 0
+	return 1
 }
 
 // Matcher matches requests against tables, on one loop.
 type Matcher struct {
-	host []byte
-	path []byte
+	host  []byte
+	path  []byte
+	query query
 }
+
+// Allowed lists the methods that there are rules for, separated by commas, after a match that was WrongMethod.
+func (m *Matcher) Allowed() []byte { return m.query.allowed }
 
 // Result is how a match ended.
 type Result uint8
@@ -129,9 +138,10 @@ func (m *Matcher) Match(t *Table, authority, path, method []byte) (*Rule, Result
 	if !ok {
 		return nil, BadPath
 	}
-	q := query{path: path, method: method}
+	q := &m.query
+	*q = query{path: path, method: method, allowed: q.allowed[:0]}
 	host := m.hostname(authority)
-	if g := t.hosts[string(host)]; g != nil && g.match(&q) {
+	if g := t.hosts[string(host)]; g != nil && g.match(q) {
 		return q.rule, Found
 	}
 	if len(t.wildcards) > 0 {
@@ -141,15 +151,15 @@ func (m *Matcher) Match(t *Table, authority, path, method []byte) (*Rule, Result
 				break
 			}
 			rest = rest[i+1:]
-			if g := t.wildcards[string(rest)]; g != nil && g.match(&q) {
+			if g := t.wildcards[string(rest)]; g != nil && g.match(q) {
 				return q.rule, Found
 			}
 		}
 	}
-	if t.any.match(&q) {
+	if t.any.match(q) {
 		return q.rule, Found
 	}
-	if q.wrongMethod {
+	if len(q.allowed) > 0 {
 		return nil, WrongMethod
 	}
 	return nil, NotFound
@@ -158,7 +168,7 @@ func (m *Matcher) Match(t *Table, authority, path, method []byte) (*Rule, Result
 type query struct {
 	path, method []byte
 	rule         *Rule
-	wrongMethod  bool
+	allowed      []byte // methods of rules that matched but for the method
 }
 
 func (g *group) match(q *query) bool {
@@ -191,12 +201,29 @@ func (q *query) pick(list []*Rule) bool {
 
 func (q *query) take(r *Rule) bool {
 	if r.Method != "" && r.Method != string(q.method) && !(r.Method == "GET" && string(q.method) == http1.HEAD.String()) {
-		q.wrongMethod = true
+		q.allow(r.Method)
 		return false
 	}
 	q.rule = r
 	return true
 }
+
+func (q *query) allow(method string) {
+	for list := q.allowed; len(list) > 0; {
+		var known []byte
+		if known, list, _ = bytes.Cut(list, comma); string(known) == method {
+			return
+		}
+	}
+	if len(q.allowed) > 0 {
+		q.allowed = append(q.allowed, comma...)
+	}
+	if q.allowed = append(q.allowed, method...); method == "GET" {
+		q.allow("HEAD")
+	}
+}
+
+var comma = []byte(", ")
 
 // hostname gives the lower-cased name of an authority, without port and final dot.
 func (m *Matcher) hostname(authority []byte) []byte {

@@ -119,7 +119,7 @@ func (t *Timeouts) SetDefaults() {
 // PoolSpec bounds the connections to one endpoint, on each loop.
 type PoolSpec struct {
 	Idle        int `yaml:"idle" doc:"Unused connections kept at most; 0 keeps none."`
-	Connections int `yaml:"connections" doc:"Connections open at most; requests beyond wait, as long as connecting may take."`
+	Connections int `yaml:"connections" doc:"Connections open at most; requests beyond wait."`
 	Waiting     int `yaml:"waiting" doc:"Requests that wait for a connection at most; more are refused with 503."`
 	Requests    int `yaml:"requests" doc:"Requests that one connection carries at most; 0: any number."`
 }

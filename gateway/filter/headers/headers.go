@@ -33,6 +33,9 @@ func (ch *Change) Validate(c *config.Check) {
 	for kind, fields := range map[string]map[string]string{"set": ch.Set, "add": ch.Add} {
 		for name, value := range fields {
 			checkName(c.At(kind, name), name)
+			if kind == "add" && header.Lookup([]byte(name)) == header.Host {
+				c.At(kind, name).Errorf("a request has one Host: set it instead")
+			}
 			if !header.ValidValue([]byte(value)) {
 				c.At(kind, name).Errorf("the value of %s holds a control character, or white space at an end", name)
 			}
