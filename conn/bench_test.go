@@ -18,7 +18,7 @@ func (e *env) echoBlocks(c *Conn) {
 		if err != nil {
 			return
 		}
-		b := e.n.Large()
+		b := e.blockFor(len(p))
 		b.Len = copy(b.Bytes, p)
 		c.Consume(len(p))
 		if c.Send(b) != nil {
@@ -27,12 +27,19 @@ func (e *env) echoBlocks(c *Conn) {
 	}
 }
 
+func (e *env) blockFor(n int) *buf.Block {
+	if n <= SmallBlock {
+		return e.n.Small()
+	}
+	return e.n.Large()
+}
+
 // roundTrip sends the first n bytes of out and reads them back.
 func (e *env) roundTrip(c *Conn, out []byte, write bool) {
 	if write {
 		got(c.Write(out))
 	} else {
-		b := e.n.Large()
+		b := e.blockFor(len(out))
 		b.Len = copy(b.Bytes, out)
 		must(c.Send(b))
 	}
@@ -44,7 +51,7 @@ func (e *env) roundTrip(c *Conn, out []byte, write bool) {
 }
 
 func TestRoundTripsAllocateNothing(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			echo := e.spawn("echo", func(*loop.Task) { e.echoBlocks(b) })

@@ -11,7 +11,7 @@ import (
 )
 
 func TestHalfCloseBothWays(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		for _, pair := range []func(*loop.Task) (a, b *Conn){e.pair, e.unixPair} {
 			e.run(func(t *loop.Task) {
 				a, b := pair(t)
@@ -92,7 +92,7 @@ func TestAbortAfterCloseGivesUp(t *testing.T) {
 }
 
 func TestEveryCallAfterCloseFails(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			got(b.Write([]byte("held")))
@@ -120,7 +120,7 @@ func TestEveryCallAfterCloseFails(t *testing.T) {
 }
 
 func TestCloseEndsWaits(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		ends := map[string]func(*Conn){"close": func(c *Conn) { must(c.Close()) }, "abort": func(c *Conn) { c.Abort() }}
 		for name, end := range ends {
 			e.run(func(t *loop.Task) {
@@ -189,7 +189,7 @@ func TestAbortResets(t *testing.T) {
 }
 
 func TestOnClosedComesOnce(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			if u := e.n.Usage(); u.Open != 2 {

@@ -102,7 +102,7 @@ func TestConnKeepsTheContractOfNetConn(t *testing.T) {
 func TestTLSRunsInTasks(t *testing.T) {
 	server, client := tlsConfigs(t)
 	const size, piece = 1 << 20, 16 << 10
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			echo := e.spawn("server", func(*loop.Task) {

@@ -44,24 +44,37 @@ var drivers = []struct {
 
 // env is a loop with its Net, for one test on one driver.
 type env struct {
-	t *testing.T
-	l *loop.Loop
-	n *Net
+	t     *testing.T
+	l     *loop.Loop
+	n     *Net
+	multi bool // connections receive in multishot
 }
 
 // eachDriver runs f on every driver that works here, and checks that nothing is left afterwards.
-func eachDriver(t *testing.T, f func(e *env)) {
+func eachDriver(t *testing.T, f func(e *env)) { eachWay(t, f, false) }
+
+// eachReceive is eachDriver with single and with multishot receives.
+func eachReceive(t *testing.T, f func(e *env)) { eachWay(t, f, false, true) }
+
+func eachWay(t *testing.T, f func(e *env), multishot ...bool) {
 	for _, d := range drivers {
-		t.Run(d.name, func(t *testing.T) {
-			if err := d.probe(); err != nil {
-				t.Skip("needs io_uring as of Linux 6.1: ", err)
+		for _, multi := range multishot {
+			name := d.name
+			if multi {
+				name += " multishot"
 			}
-			before := openFiles(t)
-			e := start(t, d.open)
-			f(e)
-			e.finish()
-			eventually(t, "descriptors are closed", func() bool { return openFiles(t) <= before })
-		})
+			t.Run(name, func(t *testing.T) {
+				if err := d.probe(); err != nil {
+					t.Skip("needs io_uring as of Linux 6.1: ", err)
+				}
+				before := openFiles(t)
+				e := start(t, d.open)
+				e.multi = multi
+				f(e)
+				e.finish()
+				eventually(t, "descriptors are closed", func() bool { return openFiles(t) <= before })
+			})
+		}
 	}
 }
 
@@ -246,7 +259,10 @@ func (e *env) pair(t *loop.Task) (a, b *Conn) {
 	a = got(Dial(e.n, &addr, patience))
 	e.until(t, "accept", func() bool { return len(to.conns) == 1 })
 	ln.Close()
-	return a, to.conns[0]
+	b = to.conns[0]
+	a.Multishot(e.multi)
+	b.Multishot(e.multi)
+	return a, b
 }
 
 // unixPair gives both ends of a Unix socket.
@@ -257,7 +273,10 @@ func (e *env) unixPair(*loop.Task) (a, b *Conn) {
 	}
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, typ, 0)
 	must(err)
-	return New(e.n, int32(fds[0]), true), New(e.n, int32(fds[1]), true)
+	a, b = New(e.n, int32(fds[0]), true), New(e.n, int32(fds[1]), true)
+	a.Multishot(e.multi)
+	b.Multishot(e.multi)
+	return a, b
 }
 
 // closeAll closes connections and waits until their descriptors are gone.

@@ -21,10 +21,10 @@ type reader struct {
 	err      error        // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
-	multi    bool // the next receive is to be a multishot one
-	armed    bool // a receive is wanted: it is in flight, or follows what is
-	drained  bool // the socket was empty after the last receive
-	splicing bool // a splice takes the bytes, so nothing else may
+	multi    bool     // the next receive is to be a multishot one
+	armed    bool     // a receive is wanted: it is in flight, or follows what is
+	drained  bool     // the socket was empty after the last receive
+	splicing *splicer // takes the bytes, so nothing else may
 	deadline deadline
 }
 
@@ -55,7 +55,7 @@ func (c *Conn) Multishot(on bool) { c.rd.multi = on }
 
 // receive submits the wanted receive as soon as nothing stands before it.
 func (r *reader) receive() {
-	if r.armed && !r.splicing && !r.op.InFlight() {
+	if r.armed && r.splicing == nil && !r.op.InFlight() {
 		r.op.Code, r.op.PollFirst, r.op.Multi = loop.OpRecv, r.drained, r.multi
 		r.c.n.Loop.Submit(&r.op)
 	}
@@ -248,7 +248,7 @@ func (r *reader) Expire(*loop.Timer) {
 	if !r.deadline.expire(r.c.n.Loop) || r.c.closed {
 		return
 	}
-	if !r.wake() && r.watcher != nil && !r.splicing {
+	if !r.wake() && r.watcher != nil && r.splicing == nil {
 		r.watcher.Expired(r.c)
 	}
 }
@@ -257,8 +257,10 @@ func (r *reader) close() {
 	l := r.c.n.Loop
 	l.StopTimer(&r.deadline.timer)
 	r.watcher, r.armed, r.err = nil, false, net.ErrClosed
-	if !r.splicing { // else the kernel may be sending from the block, and the splice gives it back
+	if r.splicing == nil {
 		r.dropAll()
+	} else { // the kernel may be sending from the block: the splice gives it back
+		r.splicing.dst.wr.endWait()
 	}
 	if r.op.InFlight() {
 		l.CancelOp(&r.op)
@@ -284,7 +286,7 @@ func (r *reader) quiesce() error {
 // check says whether a splice may go on reading.
 func (r *reader) check() error {
 	switch {
-	case r.c.closed:
+	case r.c.closed || r.splicing.dst.closed:
 		return net.ErrClosed
 	case r.deadline.passed(r.c.n.Loop):
 		return errDeadline

@@ -16,7 +16,7 @@ import (
 var errTest = errors.New("cancelled by the test")
 
 func TestTransferBothWaysAtOnce(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		for _, size := range []int{1, 2, 8191, 64 << 10, 1 << 20, 64 << 20} {
 			data := bytesAt(0, size)
 			e.run(func(t *loop.Task) {
@@ -57,7 +57,7 @@ func TestTransferBothWaysAtOnce(t *testing.T) {
 }
 
 func TestReadBufLendsUntilConsumed(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			if a.Buffered() != nil || a.Err() != nil {
@@ -136,7 +136,7 @@ func TestWatcherHearsOfWhatArrives(t *testing.T) {
 		{"end", func(p *Conn) { must(p.Close()) }, func(h []byte, err error) bool { return h == nil && err == io.EOF }},
 		{"reset", func(p *Conn) { p.Abort() }, func(h []byte, err error) bool { return h == nil && errors.Is(err, syscall.ECONNRESET) }},
 	}
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		for _, tc := range cases {
 			e.run(func(t *loop.Task) {
 				a, b := e.pair(t)
@@ -168,7 +168,7 @@ func TestWatcherHearsOfWhatArrives(t *testing.T) {
 }
 
 func TestWatcherIsNotToldWhileATaskReads(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			w := &seen{}
@@ -193,7 +193,7 @@ func TestWatcherIsNotToldWhileATaskReads(t *testing.T) {
 }
 
 func TestWatcherHearsOfTheDeadline(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			w := &seen{}
@@ -211,7 +211,7 @@ func TestWatcherHearsOfTheDeadline(t *testing.T) {
 }
 
 func TestReadDeadlines(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			expectTimeout := func(what string) {
@@ -286,7 +286,7 @@ func TestDeadlineMovesUnderAWaitingRead(t *testing.T) {
 }
 
 func TestCancelledReadLosesNothing(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			for round := range 50 {
@@ -325,7 +325,7 @@ func TestCancelledReadLosesNothing(t *testing.T) {
 }
 
 func TestReset(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			a, b := e.pair(t)
 			reader := e.spawn("reader", func(*loop.Task) {
@@ -376,6 +376,46 @@ func TestAddresses(t *testing.T) {
 			}
 			must(u.SetNoDelay(true))
 			e.closeAll(t, a, b, u, v)
+		})
+	})
+}
+
+// A multishot receive goes on behind the reader's back, but not without bound, and it goes on again when it was ended.
+func TestMultishotHoldsABoundedNumberOfBlocks(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			const total = 8 << 20
+			a, b := e.pair(t)
+			w := &seen{}
+			a.Watch(w)
+			a.Multishot(true)
+			a.Arm()
+			writer := e.spawn("writer", func(*loop.Task) { got(b.Write(bytesAt(0, total))) })
+			e.until(t, "the receive is ended", func() bool { return len(a.rd.queue) >= maxQueued && !a.rd.op.InFlight() })
+			// What had been received before the kernel heard of the end still comes; it is far from everything.
+			if n := e.l.Stats().Driver.Lent; n <= maxQueued || n > 100 {
+				failf("%d blocks are lent", n)
+			}
+			if w.readable == 0 {
+				failf("the watcher was not told")
+			}
+			readPattern(a, 0, total)
+			join(t, writer)
+
+			a.Multishot(true)
+			for i := range int64(100) { // one at a time it goes on
+				must(b.Send(e.block(bytesAt(i, 1))))
+				readPattern(a, i, 1)
+			}
+			if !a.rd.op.InFlight() || !a.rd.op.Multi {
+				failf("the receive did not go on")
+			}
+			must(b.Send(e.block([]byte("last"))))
+			must(b.Flush())
+			must(b.Close())
+			e.until(t, "the end", func() bool { return a.Err() != nil })
+			readText(a, "last") // before the end
+			e.closeAll(t, a, b)
 		})
 	})
 }

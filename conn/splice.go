@@ -15,8 +15,8 @@ const turn = 4 << 20
 // come with the error that stopped it, io.ErrUnexpectedEOF if src ended. What src has buffered goes first, by a copy,
 // and what dst was given to send goes before that. Both deadlines hold; onMoved, if not nil, is called after every step
 // with the bytes of that step, to push them back. If it was dst that failed, or bytes were taken from src that dst did not
-// get, dst's writes fail from then on (WriteErr). Splice must run in a task of the connections' loop; the other direction may be spliced by
-// another task at the same time.
+// get, dst's writes fail from then on (WriteErr). Splice must run in a task of the connections' loop; the other direction
+// may be spliced by another task at the same time.
 func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, error) {
 	s := splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved}
 	if err := t.Cause(); err != nil {
@@ -33,7 +33,7 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 		return 0, err
 	}
 	defer s.release()
-	src.rd.splicing = true
+	src.rd.splicing = &s
 	if err = src.rd.quiesce(); err == nil {
 		err = s.buffered()
 	}
@@ -55,7 +55,7 @@ type splicer struct {
 // release lets src be read again.
 func (s *splicer) release() {
 	r := &s.src.rd
-	r.splicing, r.drained = false, false
+	r.splicing, r.drained = nil, false
 	if r.c.closed {
 		r.dropAll()
 	}
@@ -97,7 +97,11 @@ func (s *splicer) throughPipe() error {
 	if err := s.dst.pin(); err != nil {
 		return err
 	}
-	defer s.dst.unpin()
+	s.dst.wr.splicing = s
+	defer func() {
+		s.dst.wr.splicing = nil
+		s.dst.unpin()
+	}()
 	var err error
 	if s.p, err = s.src.n.pipes.get(); err != nil {
 		return s.src.opError("splice", err)

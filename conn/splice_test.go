@@ -77,7 +77,7 @@ func TestSpliceMovesExactlyWhatItIsAskedTo(t *testing.T) {
 }
 
 func TestSpliceBeginsWithWhatIsBuffered(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		for _, n := range []int64{2, 5, 300_000} {
 			e.run(func(t *loop.Task) {
 				r := e.relay(t, e.pair)
@@ -100,7 +100,7 @@ func TestSpliceBeginsWithWhatIsBuffered(t *testing.T) {
 
 // A read that timed out leaves its receive in flight; a splice must not lose what that still takes.
 func TestSpliceAfterATimedOutRead(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			r := e.relay(t, e.pair)
 			off := int64(0)
@@ -138,10 +138,8 @@ func TestSpliceSaysWhatStoppedIt(t *testing.T) {
 		{"source resets", func(e *env, r *relay) { r.in.Abort() }, syscall.ECONNRESET, false},
 		{"source closed", func(e *env, r *relay) { must(r.src.Close()) }, net.ErrClosed, false},
 		{"source deadline", func(e *env, r *relay) { r.src.SetReadTimeout(2 * time.Millisecond) }, os.ErrDeadlineExceeded, false},
-		{"destination closed", func(e *env, r *relay) {
-			must(r.dst.Close())
-			got(r.in.Write([]byte("more")))
-		}, net.ErrClosed, true},
+		{"destination closed", func(e *env, r *relay) { must(r.dst.Close()) }, net.ErrClosed, false},
+		{"destination aborted", func(e *env, r *relay) { r.dst.Abort() }, net.ErrClosed, false},
 		{"destination resets", func(e *env, r *relay) {
 			r.out.Abort()
 			w := &seen{}
@@ -155,7 +153,7 @@ func TestSpliceSaysWhatStoppedIt(t *testing.T) {
 			got(r.in.Write([]byte("more")))
 		}, os.ErrDeadlineExceeded, true},
 	}
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		for _, tc := range cases {
 			e.run(func(t *loop.Task) {
 				r := e.relay(t, e.pair)
@@ -187,11 +185,8 @@ func TestSpliceSaysWhatStoppedIt(t *testing.T) {
 func (e *env) stalled(t *loop.Task, r *relay) (splice, writer loop.Handle, moved *int64, err *error) {
 	moved, err = new(int64), new(error)
 	total := int64(0)
-	writer = e.spawn("writer", func(t *loop.Task) {
-		_, err := r.in.Write(bytesAt(0, 64<<20))
-		if err != nil && !errors.Is(err, errTest) && !errors.Is(err, net.ErrClosed) {
-			must(err)
-		}
+	writer = e.spawn("writer", func(*loop.Task) {
+		_, _ = r.in.Write(bytesAt(0, 64<<20)) // how this ends is up to the test; what arrives is checked
 	})
 	splice = e.spawn("splice", func(t *loop.Task) {
 		*moved, *err = Splice(t, r.dst, r.src, 64<<20, func(n int64) { total += n })
@@ -247,6 +242,12 @@ func TestStalledSpliceEnds(t *testing.T) {
 		{"destination closed", func(e *env, r *relay, _ loop.Handle) { must(r.dst.Close()) }, net.ErrClosed},
 		{"destination aborted", func(e *env, r *relay, _ loop.Handle) { r.dst.Abort() }, net.ErrClosed},
 		{"destination resets", func(e *env, r *relay, _ loop.Handle) { r.out.Abort() }, syscall.ECONNRESET},
+		{"source closed", func(e *env, r *relay, _ loop.Handle) {
+			must(r.src.Close())
+			if r.src.gone { // its number could be another's by the time the splice goes on
+				failf("a descriptor was closed under a splice")
+			}
+		}, net.ErrClosed},
 	}
 	eachDriver(t, func(e *env) {
 		for _, tc := range cases {
@@ -276,7 +277,7 @@ func TestStalledSpliceEnds(t *testing.T) {
 }
 
 func TestCancelledSpliceLeavesTheSourceReadable(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			r := e.relay(t, e.pair)
 			splice := e.spawn("splice", func(t *loop.Task) {
@@ -309,7 +310,7 @@ func TestCancelledSpliceLeavesTheSourceReadable(t *testing.T) {
 // Both directions of a tunnel are spliced at once; small messages must not wait for more to fill a segment.
 func TestTunnel(t *testing.T) {
 	const rounds = 40
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			r := e.relay(t, e.pair)
 			tunnel := func(dst, src *Conn) loop.Handle {
@@ -347,7 +348,7 @@ func TestTunnel(t *testing.T) {
 
 // While a socket is spliced it does not block; ordinary reads and writes of its other direction must neither fail nor spin.
 func TestOtherDirectionOfASplicedSocket(t *testing.T) {
-	eachDriver(t, func(e *env) {
+	eachReceive(t, func(e *env) {
 		e.run(func(t *loop.Task) {
 			r := e.relay(t, e.pair)
 			splice := e.spawn("splice", func(t *loop.Task) { got(Splice(t, r.dst, r.src, 10, nil)) })

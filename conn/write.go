@@ -20,7 +20,8 @@ type writer struct {
 	err      error      // what ended writing for good
 	stop     error      // why the operation in flight was given up
 	task     *loop.Task
-	more     bool // further bytes follow at once
+	more     bool     // further bytes follow at once
+	splicing *splicer // gives what is sent
 	sent     uint64
 	deadline deadline
 }
@@ -246,9 +247,19 @@ func (w *writer) Expire(*loop.Timer) {
 
 // close ends what a task waits for; a block is sent to its end.
 func (w *writer) close() {
+	if !w.op.InFlight() {
+		w.c.n.Loop.StopTimer(&w.deadline.timer)
+	}
+	w.endWait()
+	if w.splicing != nil {
+		w.splicing.src.rd.wake()
+	}
+}
+
+// endWait gives up what a task waits for, because a connection was closed.
+func (w *writer) endWait() {
 	switch {
 	case !w.op.InFlight():
-		w.c.n.Loop.StopTimer(&w.deadline.timer)
 	case w.block == nil:
 		w.giveUp(net.ErrClosed)
 	default:

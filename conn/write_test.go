@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
 )
 
 func TestSendOwnsTheBlock(t *testing.T) {
@@ -246,5 +247,40 @@ func TestWriteBufsCutShortEndsWriting(t *testing.T) {
 			}
 			e.closeAll(t, a, b)
 		})
+	})
+}
+
+// What the kernel may answer instead of working: the operation is tried again, after a wait where that is due.
+func TestTransientAnswersAreTriedAgain(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		for _, errno := range []int32{sys.EAGAIN, sys.EINTR, sys.ENOBUFS} {
+			e.run(func(t *loop.Task) {
+				a, b := e.pair(t)
+				a.wr.head = bytesAt(0, 1000)
+				a.wr.op.Code = loop.OpSend
+				a.wr.Complete(&a.wr.op, loop.Result{N: -errno})
+				if want := errno == sys.EAGAIN; (a.wr.op.Code == loop.OpPoll) != want {
+					failf("errno %d: went on with operation %d", errno, a.wr.op.Code)
+				}
+				readPattern(b, 0, 1000)
+				must(a.Flush())
+
+				if errno == sys.ENOBUFS {
+					e.closeAll(t, a, b) // a receive gets that from the driver only, which waits for a buffer itself
+					return
+				}
+				b.rd.armed, b.rd.op.Code = true, loop.OpRecv
+				b.rd.Complete(&b.rd.op, loop.Result{N: -errno})
+				if want := errno == sys.EAGAIN; (b.rd.op.Code == loop.OpPoll) != want || !b.rd.op.InFlight() {
+					failf("errno %d: went on with operation %d", errno, b.rd.op.Code)
+				}
+				w := &seen{}
+				b.Watch(w)
+				got(a.Write([]byte("x")))
+				e.until(t, "Readable", func() bool { return w.readable == 1 })
+				readText(b, "x", false)
+				e.closeAll(t, a, b)
+			})
+		}
 	})
 }
