@@ -41,7 +41,8 @@ func (r *request) fail(err error) {
 	}
 	r.note = r.AppendID(r.note[:0])
 	id := string(r.note)
-	if code.Source() != errs.SourceClient && h.Log.Enabled(context.Background(), slog.LevelWarn) {
+	theirs := code.Source() == errs.SourceClient || code == errs.NoRoute || code == errs.MethodNotAllowed // anyone can cause these
+	if !theirs && h.Log.Enabled(context.Background(), slog.LevelWarn) {
 		h.Log.Warn("request failed", "request_id", id, "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", err)
 	}
 	f := r.Respond(code.Status(), errs.AppendProblem(nil, err, id))
@@ -94,7 +95,8 @@ func (r *request) send() (keep bool, err error) {
 	if (chunked || untilClose) && resp.Fields.Count(header.ContentLength) > 0 {
 		resp.Fields.DelID(header.ContentLength) // a filter changed the body; two framings are how responses are smuggled
 	}
-	refused := r.in.ExpectContinue && !r.body.Complete() // the client may or may not send the body now
+	refused := r.abandoned()
+	r.s.linger = r.s.linger || refused
 	keep = r.in.KeepAlive && !untilClose && !refused && !h.draining && (h.maxReqs == 0 || r.s.requests < h.maxReqs)
 
 	b := h.n.Small()
@@ -120,6 +122,17 @@ func (r *request) send() (keep bool, err error) {
 	err = r.out.Send()
 	r.sent = r.out.Sent
 	return keep, err
+}
+
+// abandoned reports whether an early answer leaves a request body that will not be read to its end, so that the client
+// must be told that the connection ends: it may or may not send the body now that it got no 100, or the origin answers
+// with an error while more is to come than is worth reading.
+func (r *request) abandoned() bool {
+	if r.in.ExpectContinue || r.body.Complete() {
+		return !r.body.Complete()
+	}
+	long := r.in.Framing == http1.Chunked || r.in.ContentLength-r.body.Read() > drainBytes
+	return long && r.Response.Status >= 300
 }
 
 // appendFraming appends what says where the body ends, unless the fields say it already.
