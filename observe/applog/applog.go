@@ -3,7 +3,7 @@
 package applog
 
 import (
-	"fmt"
+	"context"
 	"io"
 	"log/slog"
 	"sync"
@@ -42,8 +42,12 @@ func (s *Spec) SetDefaults() { s.Level, s.Format = "info", Text }
 
 var _ config.Defaulter = (*Spec)(nil)
 
-// queued is how many lines wait for the writer; more are dropped and counted.
-const queued = 1024
+const (
+	// queued is how many lines wait for the writer; more are dropped and counted.
+	queued = 1024
+	// flushLimit is how long Close waits for a writer that takes nothing: a paused terminal must not keep a process alive.
+	flushLimit = 2 * time.Second
+)
 
 // Log is a logger with a writer goroutine.
 type Log struct {
@@ -57,18 +61,22 @@ type Log struct {
 // Open starts a log that writes to w.
 func Open(s Spec, w io.Writer) *Log {
 	l := &Log{lines: make(chan []byte, queued), done: make(chan struct{})}
+	l.Logger = slog.New(s.handler(queue{l}))
+	go l.write(w, s.handler(w))
+	return l
+}
+
+// handler formats for w.
+func (s Spec) handler(w io.Writer) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.Level)); err != nil {
 		level = slog.LevelInfo
 	}
 	o := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewTextHandler(queue{l}, o)
 	if s.Format == JSON {
-		h = slog.NewJSONHandler(queue{l}, o)
+		return slog.NewJSONHandler(w, o)
 	}
-	l.Logger = slog.New(h)
-	go l.write(w)
-	return l
+	return slog.NewTextHandler(w, o)
 }
 
 // queue is the log as the writer of a slog handler: it never waits.
@@ -83,7 +91,8 @@ func (q queue) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *Log) write(w io.Writer) {
+// write moves lines to w until Close. What was dropped is told in the log's own format, whatever its level.
+func (l *Log) write(w io.Writer, own slog.Handler) {
 	defer close(l.done)
 	for line := range l.lines {
 		if line == nil {
@@ -91,13 +100,27 @@ func (l *Log) write(w io.Writer) {
 		}
 		_, _ = w.Write(line) // there is nowhere left to say that the log cannot be written
 		if n := l.dropped.Swap(0); n > 0 {
-			_, _ = fmt.Fprintf(w, "time=%s level=WARN msg=\"log lines dropped\" lines=%d\n", time.Now().Format(time.RFC3339Nano), n)
+			r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped", 0)
+			r.AddAttrs(slog.Uint64("lines", n))
+			_ = own.Handle(context.Background(), r)
 		}
 	}
 }
 
-// Close writes what is queued and ends the writer. Lines that come later are dropped.
+// Close writes what is queued and ends the writer; it gives up on a writer that is stuck. Lines that come later are
+// dropped.
 func (l *Log) Close() {
-	l.once.Do(func() { l.lines <- nil })
-	<-l.done
+	l.once.Do(func() {
+		limit := time.NewTimer(flushLimit)
+		defer limit.Stop()
+		select {
+		case l.lines <- nil:
+		case <-limit.C:
+			return
+		}
+		select {
+		case <-l.done:
+		case <-limit.C:
+		}
+	})
 }
