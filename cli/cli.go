@@ -43,13 +43,39 @@ func usage(format string, args ...any) error { return &usageError{fmt.Errorf(for
 
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ringway",
-		Short:         "A gateway for HTTP on per-core event loops",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Use:                        "ringway",
+		Short:                      "A gateway for HTTP on per-core event loops",
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       unknownCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand())
+	for _, c := range root.Commands() {
+		c.Args = asUsage(c.Args)
+	}
 	return root
+}
+
+// unknownCommand refuses what is no subcommand; without a word of its own cobra would print the help and succeed.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usage("unknown command %q; did you mean %q?", args[0], near[0])
+	}
+	return usage("unknown command %q", args[0])
+}
+
+// asUsage makes what check says of the arguments count as wrong usage.
+func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{err}
+		}
+		return nil
+	}
 }
