@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
@@ -11,6 +12,7 @@ import (
 // Handler carries exchanges to one cluster, on one loop. It stands at the end of a filter chain.
 type Handler struct {
 	Cluster *upstream.Cluster
+	skew    int // where the other endpoints begin for the next request that needs one
 }
 
 // Handle fills in the response, or says why there is none.
@@ -19,8 +21,8 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 		x.DropResponse()
 	}
 	x.Cluster = h.Cluster.Name
-	e := h.Cluster.Pick()
-	fresh := false
+	first := h.Cluster.Pick()
+	e, fresh := first, false
 	for others := 0; ; x.Retries++ {
 		x.Endpoint = e.Name
 		k, err := e.Get(x.Task, fresh)
@@ -35,27 +37,22 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 		case isStale(err) && !fresh:
 			fresh = true // the same endpoint, over a connection that cannot have gone stale
 		case unreached(err) && others < min(h.Cluster.Settings.Retries, len(h.Cluster.Endpoints)-1):
+			if others == 0 {
+				h.skew++
+			}
+			e, fresh = h.other(first, h.skew+others), false
 			others++
-			e, fresh = h.other(e), false
 		default:
 			return err
 		}
 	}
 }
 
-// other is the next endpoint that is not the one that just failed.
-func (h *Handler) other(failed *upstream.Endpoint) *upstream.Endpoint {
-	for range 2 * len(h.Cluster.Endpoints) {
-		if e := h.Cluster.Pick(); e != failed {
-			return e
-		}
-	}
-	for _, e := range h.Cluster.Endpoints { // its weight dwarfs the others'
-		if e != failed {
-			return e
-		}
-	}
-	return failed
+// other is the i-th of the endpoints but first, counted around. It takes no turn of the balance: if it did, two endpoints
+// of which one is down would always be tried in that order.
+func (h *Handler) other(first *upstream.Endpoint, i int) *upstream.Endpoint {
+	all := h.Cluster.Endpoints
+	return all[(slices.Index(all, first)+1+i%(len(all)-1))%len(all)]
 }
 
 // unreached reports whether no byte of the request can have reached a server, so that another may be tried whatever
