@@ -1,6 +1,9 @@
 package conn
 
-import "github.com/ringway/ringway/sys"
+import (
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
+)
 
 // pipeSize is the room asked for: one splice then moves up to a mebibyte.
 const pipeSize = 1 << 20
@@ -10,6 +13,41 @@ type pipe struct {
 	r, w int
 	room int
 	held int // bytes inside
+
+	mark     int
+	raised   *Conn      // the source whose low-water mark is raised
+	patience loop.Timer // lowers it
+	misses   int        // times in a row that it ran out
+}
+
+// raise makes src count as readable only when mark bytes are there, or patience is at its end.
+func (q *pipe) raise(src *Conn, mark int) {
+	if q.raised == nil || q.mark != mark {
+		if sys.SetRcvLowat(int(src.fd), mark) != nil {
+			q.misses = maxMisses
+			return
+		}
+		q.raised, q.mark = src, mark
+	}
+	q.patience.Expirer = q
+	src.n.Loop.StartTimer(&q.patience, lowWaterTime)
+}
+
+// lower undoes raise.
+func (q *pipe) lower() {
+	if q.raised != nil {
+		q.raised.n.Loop.StopTimer(&q.patience)
+		if !q.raised.gone {
+			_ = sys.SetRcvLowat(int(q.raised.fd), 1) // what there is counts from now on: the kernel wakes the wait
+		}
+		q.raised = nil
+	}
+}
+
+// Expire takes what there is.
+func (q *pipe) Expire(*loop.Timer) {
+	q.misses++
+	q.lower()
 }
 
 // pipes keeps idle pipes of a loop.

@@ -3,6 +3,7 @@ package conn
 import (
 	"io"
 	"net"
+	"time"
 
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/sys"
@@ -106,7 +107,11 @@ func (s *splicer) throughPipe() error {
 	if s.p, err = s.src.n.pipes.get(); err != nil {
 		return s.src.opError("splice", err)
 	}
-	defer s.src.n.pipes.put(s.p)
+	s.p.misses = 0
+	defer func() {
+		s.p.lower()
+		s.src.n.pipes.put(s.p)
+	}()
 	if err = s.run(); err == nil {
 		return nil
 	}
@@ -148,6 +153,9 @@ func (s *splicer) fill() error {
 		case n > 0:
 			s.left -= int64(n)
 			s.p.held += int(n)
+			if int(n) >= s.p.mark {
+				s.p.misses = 0
+			}
 			return nil
 		case n == 0:
 			r.err = io.EOF
@@ -156,10 +164,32 @@ func (s *splicer) fill() error {
 			r.err = s.src.opError("splice", sys.Error("splice", n))
 			return r.err
 		}
-		if err := r.waitReadable(); err != nil {
+		if err := s.waitForMore(); err != nil {
 			return ended(err)
 		}
 	}
+}
+
+const (
+	// lowWater is how many bytes a splice would rather wait for than be woken for every segment: each step costs both
+	// peers' wake-ups, which are most of what a relay costs.
+	lowWater = 192 << 10
+	// lowWaterTime is how long it waits for that many before it takes what there is. A source that was too slow for that
+	// maxMisses times in a row is read as it comes from then on.
+	lowWaterTime = 5 * time.Millisecond
+	maxMisses    = 3
+)
+
+// waitForMore waits until src has something worth a step.
+func (s *splicer) waitForMore() error {
+	if s.src.unix || s.p.misses >= maxMisses {
+		s.p.lower()
+		return s.src.rd.waitReadable()
+	}
+	s.p.raise(s.src, int(min(s.left, lowWater)))
+	err := s.src.rd.waitReadable()
+	s.src.n.Loop.StopTimer(&s.p.patience)
+	return err
 }
 
 // ended turns the end of a stream into what it is here: too early.

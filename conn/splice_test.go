@@ -419,3 +419,27 @@ func TestPipesAreKeptAndTrimmed(t *testing.T) {
 		})
 	})
 }
+
+// TestSlowSourceIsReadAsItComes: a splice would rather take much at a time, but what a slow source sends must not wait for
+// more to come.
+func TestSlowSourceIsReadAsItComes(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			const step, steps = 100, 20
+			r := e.relay(t, e.pair)
+			splice := e.spawn("splice", func(t *loop.Task) {
+				if n, err := Splice(t, r.dst, r.src, 10<<20, nil); n != step*steps || err != io.ErrUnexpectedEOF {
+					failf("moved %d, %v", n, err)
+				}
+			})
+			for i := range int64(steps) {
+				got(r.in.Write(bytesAt(i*step, step)))
+				r.out.SetReadTimeout(5 * time.Second)
+				readPattern(r.out, i*step, step) // fails if the bytes are held back
+			}
+			must(r.in.CloseWrite())
+			join(t, splice)
+			e.closeRelay(t, r)
+		})
+	})
+}

@@ -97,6 +97,11 @@ func SetKeepAlive(fd, idleSeconds int) error {
 	return os.NewSyscallError("setsockopt TCP_KEEPIDLE", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, idleSeconds))
 }
 
+// SetRcvLowat sets how many bytes must be there for a socket to count as readable. Lowering it wakes who waits for less.
+func SetRcvLowat(fd, bytes int) error {
+	return os.NewSyscallError("setsockopt SO_RCVLOWAT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes))
+}
+
 // SetLinger0 makes the next close send RST instead of FIN.
 func SetLinger0(fd int) error {
 	return os.NewSyscallError("setsockopt SO_LINGER", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
