@@ -5,3 +5,6 @@ func SetCheckThreads(on bool) (was bool) {
 	was, checkThreads = checkThreads, on
 	return was
 }
+
+// TrimTasks ends the pooled coroutines that were not needed since the last time, as the loop does every few seconds.
+func (l *Loop) TrimTasks() { l.trimTasks() }

@@ -56,6 +56,7 @@ type Loop struct {
 
 	live        []*Task
 	pool        []*Task
+	poolLow     int // fewest pooled tasks since the last trim
 	blocking    *Blocking
 	ownBlocking bool
 	traceSpawns bool
@@ -367,6 +368,7 @@ type idleTrim struct{ l *Loop }
 
 func (i idleTrim) Expire(*Timer) {
 	i.l.driver.Trim()
+	i.l.trimTasks()
 	for _, f := range i.l.trimmers {
 		f()
 	}

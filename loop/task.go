@@ -149,6 +149,7 @@ func (l *Loop) takeTask() *Task {
 	if n := len(l.pool) - 1; n >= 0 {
 		t := l.pool[n]
 		l.pool = l.pool[:n]
+		l.poolLow = min(l.poolLow, n)
 		return t
 	}
 	t := &Task{loop: l}
@@ -175,6 +176,16 @@ func (l *Loop) finished(t *Task) {
 	t.joiners = t.joiners[:0]
 	t.gen++
 	t.runner, t.cause, t.state = nil, nil, Idle
+}
+
+// trimTasks ends the pooled coroutines that nobody needed since the last time, the coldest first.
+func (l *Loop) trimTasks() {
+	spare := min(l.poolLow, len(l.pool))
+	for _, t := range l.pool[:spare] {
+		t.co.stop()
+	}
+	l.pool = slices.Delete(l.pool, 0, spare)
+	l.poolLow = len(l.pool)
 }
 
 // recycle puts a finished task's coroutine into the pool, outside of it.
