@@ -132,8 +132,17 @@ func (r *rig) upstream() metrics.EndpointCounters {
 // client is one raw connection to the gateway.
 type client struct {
 	net.Conn
-	t  testing.TB
-	br *bufio.Reader
+	t      testing.TB
+	br     *bufio.Reader
+	server bool // the origin's side, for which the end of the connection is no failure of the test
+}
+
+func (c *client) fail(format string, args ...any) {
+	c.t.Helper()
+	if c.server {
+		runtime.Goexit()
+	}
+	c.t.Fatalf(format, args...)
 }
 
 func (r *rig) dial() *client {
@@ -144,13 +153,13 @@ func (r *rig) dial() *client {
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
 	r.Cleanup(func() { _ = c.Close() })
-	return &client{c, r, bufio.NewReader(c)}
+	return &client{Conn: c, t: r, br: bufio.NewReader(c)}
 }
 
 func (c *client) send(format string, args ...any) {
 	c.t.Helper()
 	if _, err := fmt.Fprintf(c, format, args...); err != nil {
-		c.t.Fatalf("send: %v", err)
+		c.fail("send: %v", err)
 	}
 }
 
@@ -159,7 +168,7 @@ func (c *client) head() string {
 	c.t.Helper()
 	s, err := readHead(c.br)
 	if err != nil {
-		c.t.Fatalf("read head: %v after %q", err, s)
+		c.fail("read head: %v after %q", err, s)
 	}
 	return s
 }
@@ -179,7 +188,7 @@ func (c *client) body(n int) string {
 	c.t.Helper()
 	b := make([]byte, n)
 	if m, err := io.ReadFull(c.br, b); err != nil {
-		c.t.Fatalf("read body: %v after %q", err, b[:m])
+		c.fail("read body: %v after %q", err, b[:m])
 	}
 	return string(b)
 }
@@ -217,11 +226,13 @@ func origin(t *testing.T, f func(c *client)) string {
 			open[c] = true
 			mu.Unlock()
 			served.Go(func() {
-				f(&client{c, t, bufio.NewReader(c)})
-				_ = c.Close()
-				mu.Lock()
-				delete(open, c)
-				mu.Unlock()
+				defer func() {
+					_ = c.Close()
+					mu.Lock()
+					delete(open, c)
+					mu.Unlock()
+				}()
+				f(&client{Conn: c, t: t, br: bufio.NewReader(c), server: true})
 			})
 		}
 	})
