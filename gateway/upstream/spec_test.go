@@ -1,0 +1,63 @@
+package upstream
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/ringway/ringway/config"
+)
+
+func TestValidate(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"endpoints: ['127.0.0.1:1', 'unix:/run/x.sock', '[::1]:2', 'name:3', {address: '127.0.0.1:4', weight: 1000}]", ""},
+		{"endpoints: []", "c.yaml:1:12: endpoints: a cluster needs at least one endpoint"},
+		{"endpoints: ['a']", `c.yaml:1:13: endpoints[0]: "a" is not host:port, as 127.0.0.1:3000, or unix:/path`},
+		{"endpoints: ['a:0']", `c.yaml:1:13: endpoints[0]: port "0" is not a number from 1 to 65535`},
+		{"endpoints: [':80']", `c.yaml:1:13: endpoints[0]: ":80" names no host`},
+		{"endpoints: ['unix:']", `c.yaml:1:13: endpoints[0]: the path of a Unix socket has 1 to 107 bytes`},
+		{"endpoints: ['a:1', 'a:1']", `c.yaml:1:20: endpoints[1]: endpoint a:1 stands in the cluster twice; give it a weight instead`},
+		{"endpoints: [{address: 'a:1', weight: 0}]", `c.yaml:1:38: endpoints[0].weight: a weight is 1 to 1000, not 0`},
+		{"{endpoints: ['a:1'], retries: 17}", `c.yaml:1:31: retries: retries is 0 to 16, not 17`},
+		{"{endpoints: ['a:1'], pool: {connections: 0}}", `c.yaml:1:42: pool.connections: at least one connection must be allowed`},
+		{"{endpoints: ['a:1'], pool: {idle: -1}}", `c.yaml:1:28: pool: a bound is not negative`},
+		{"{endpoints: ['a:1'], limits: {head: 1B}}", `c.yaml:1:37: limits.head: a head is limited to 1KiB at least and 64KiB at most`},
+		{"{endpoints: ['a:1'], limits: {fields: 0}}", `c.yaml:1:39: limits.fields: fields is 1 to 10000`},
+	} {
+		got := ""
+		if err := config.Decode("c.yaml", []byte(test.text), new(Spec)); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s\n got %s\nwant %s", test.text, got, test.want)
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	s := new(Spec)
+	text := "{endpoints: ['127.0.0.1:81', '[::1]:82', {address: 'localhost:83', weight: 7}, 'unix:/x'], timeouts: {connect: 3s}, limits: {head: 64KiB}}"
+	if err := config.Decode("c.yaml", []byte(text), s); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Resolve(context.Background(), "c", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for i := range r.Addresses {
+		got = append(got, r.Addresses[i].String())
+	}
+	if len(got) != 4 || got[0] != "127.0.0.1:81" || got[1] != "[::1]:82" || got[2] != "127.0.0.1:83" || got[3] != "unix:/x" {
+		t.Errorf("addresses %q", got)
+	}
+	if r.Weights[2] != 7 || r.Settings.Connect != 3*time.Second || r.Settings.HTTP1.MaxHead != 64<<10 || r.Settings.HTTP1.MaxLine > r.Settings.HTTP1.MaxHead {
+		t.Errorf("%+v", r)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Endpoints[0].Address = "no-such-name.invalid:80"
+	if _, err := Resolve(ctx, "c", s); err == nil {
+		t.Error("a name that has no address was resolved")
+	}
+}
