@@ -24,11 +24,23 @@ import (
 func serveGo(t testing.TB, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewServer(h)
-	t.Cleanup(func() {
-		s.CloseClientConnections()
-		s.Close()
-	})
+	t.Cleanup(func() { closeServer(t, s) })
 	return s.Listener.Addr().String()
+}
+
+// closeServer ends s. It does not wait for handlers that hang because the test has failed.
+func closeServer(t testing.TB, s *httptest.Server) {
+	s.CloseClientConnections()
+	closed := make(chan struct{})
+	go func() {
+		s.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Error("a handler of the origin does not end")
+	}
 }
 
 // seen is a request as an origin got it.
@@ -58,10 +70,7 @@ func newMirror(t testing.TB) *mirror {
 		}
 	}
 	s.Start()
-	t.Cleanup(func() {
-		s.CloseClientConnections()
-		s.Close()
-	})
+	t.Cleanup(func() { closeServer(t, s) })
 	m.addr = s.Listener.Addr().String()
 	return m
 }
