@@ -32,7 +32,6 @@ type field struct {
 var (
 	textType      = reflect.TypeFor[encoding.TextUnmarshaler]()
 	shorthandType = reflect.TypeFor[Shorthand]()
-	enumType      = reflect.TypeFor[Enum]()
 )
 
 // models caches by reflect.Type; the set of types in a program is its bound.

@@ -74,13 +74,10 @@ type testColor string
 func (testColor) EnumValues() []string { return []string{"red", "green"} }
 
 type testRoute struct {
-	testMatchDoc
 	TestMatch `yaml:",inline"`
 	Cluster   string       `yaml:"cluster" doc:"The cluster's name."`
 	Filters   []testFilter `yaml:"filters" doc:"What happens on the way."`
 }
-
-type testMatchDoc struct{}
 
 // TestMatch is lifted up into a route; embedded structs have to be exported.
 type TestMatch struct {

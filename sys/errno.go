@@ -54,13 +54,6 @@ func IsInvalid(err error) bool {
 	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP)
 }
 
-func result(call string, n uintptr, e syscall.Errno) (int, error) {
-	if e != 0 {
-		return -1, os.NewSyscallError(call, e)
-	}
-	return int(n), nil
-}
-
 // raw turns the result of a raw system call into the form that operations use: bytes, or -errno.
 func raw(n uintptr, e syscall.Errno) int32 {
 	if e != 0 {

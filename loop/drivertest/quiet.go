@@ -19,7 +19,7 @@ func quietSend(k *kit) {
 	k.d.Hurry()
 	began := time.Now()
 	k.turn(patience)
-	if p.ended == false || p.last().N != 5 {
+	if !p.ended || p.last().N != 5 {
 		k.Fatalf("after Hurry and a turn: %+v", p.results)
 	}
 	if time.Since(began) > patience/2 {
