@@ -76,6 +76,29 @@ func TestRoundTripsAllocateNothing(t *testing.T) {
 	})
 }
 
+func TestSpliceAllocatesNothing(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			r := e.relay(t, e.pair)
+			out := bytesAt(0, 1000)
+			moved := int64(0)
+			onMoved := func(n int64) { moved += n }
+			step := func() {
+				got(r.in.Write(out))
+				got(Splice(t, r.dst, r.src, 1000, onMoved))
+				readPattern(r.out, 0, 1000)
+			}
+			for range 100 {
+				step()
+			}
+			if n := testing.AllocsPerRun(500, step); n != 0 || moved != 601*1000 {
+				failf("%v allocations a splice, %d bytes moved", n, moved)
+			}
+			e.closeRelay(t, r)
+		})
+	})
+}
+
 // benchDrivers runs f as a task on every driver.
 func benchDrivers(b *testing.B, f func(b *testing.B, e *env, t *loop.Task)) {
 	for _, d := range drivers {

@@ -25,6 +25,7 @@ type reader struct {
 	armed    bool     // a receive is wanted: it is in flight, or follows what is
 	drained  bool     // the socket was empty after the last receive
 	splicing *splicer // takes the bytes, so nothing else may
+	splice   splicer
 	deadline deadline
 }
 

@@ -19,7 +19,10 @@ const turn = 4 << 20
 // get, dst's writes fail from then on (WriteErr). Splice must run in a task of the connections' loop; the other direction
 // may be spliced by another task at the same time.
 func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, error) {
-	s := splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved}
+	s := &src.rd.splice
+	if s.t != nil {
+		panic("conn: two splices from one connection")
+	}
 	if err := t.Cause(); err != nil {
 		return 0, err
 	}
@@ -33,8 +36,9 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 	if err != nil {
 		return 0, err
 	}
+	*s = splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved}
 	defer s.release()
-	src.rd.splicing = &s
+	src.rd.splicing = s
 	if err = src.rd.quiesce(); err == nil {
 		err = s.buffered()
 	}
@@ -44,6 +48,7 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 	return s.moved, err
 }
 
+// splicer is a splice under way, part of its source so that it costs no allocation.
 type splicer struct {
 	t        *loop.Task
 	p        *pipe
@@ -56,12 +61,13 @@ type splicer struct {
 // release lets src be read again.
 func (s *splicer) release() {
 	r := &s.src.rd
+	defer r.c.unpin()
 	r.splicing, r.drained = nil, false
 	if r.c.closed {
 		r.dropAll()
 	}
 	r.receive()
-	s.src.unpin()
+	*s = splicer{}
 }
 
 // buffered sends what was received before.
