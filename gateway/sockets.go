@@ -16,6 +16,8 @@ func openAll(cfg conn.ListenConfig, loops int, nonblock bool) (fds []int, bound 
 		if err := removeStale(path); err != nil {
 			return nil, "", err
 		}
+	} else if err := alone(cfg.Address); err != nil {
+		return nil, "", err
 	}
 	bound = cfg.Address
 	for range loops {
@@ -32,6 +34,20 @@ func openAll(cfg conn.ListenConfig, loops int, nonblock bool) (fds []int, bound 
 		fds = append(fds, fd)
 	}
 	return fds, bound, nil
+}
+
+// alone reports an address that another process listens on. Where that shares the port too, as another Ringway does, the
+// kernel would let both in and give each a part of the connections.
+func alone(address string) error {
+	sa, err := conn.ParseAddress(address)
+	if err != nil {
+		return err
+	}
+	fd, err := sys.Listen(&sa, sys.ListenOptions{Backlog: 1})
+	if err != nil {
+		return err
+	}
+	return sys.Close(fd)
 }
 
 func openOne(cfg conn.ListenConfig, nonblock bool) (int, string, error) {
