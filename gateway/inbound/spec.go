@@ -27,7 +27,7 @@ func (s *Spec) SetDefaults() { s.Protocol, s.HalfClose, s.Backlog = HTTP, Cancel
 
 // Validate reports what is wrong with the listener by itself.
 func (s *Spec) Validate(c *config.Check) {
-	if msg := listenFault(s.Address); msg != "" {
+	if msg := listenFault(s.Address); msg != "" && c.Has("address") {
 		c.At("address").Errorf("%s", msg)
 	}
 	if len(s.Routes) == 0 && !c.At("routes").Failed() {
