@@ -184,15 +184,22 @@ func refusing(t testing.TB) string {
 	return fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
 }
 
-// freeAddr is an address that was free a moment ago.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// nextPort counts the ports that were given out, from a start that differs between processes.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(uint32(os.Getpid()) * 61) }
+
+// freeAddr is an address that is free, and outside the range from which the kernel takes ports by itself.
+func freeAddr() (string, error) {
+	var err error
+	for range 1000 {
+		addr := fmt.Sprint("127.0.0.1:", 18000+nextPort.Add(1)%14000)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			return addr, ln.Close()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return "", err
 }
 
 // zeros gives n bytes.
@@ -249,8 +256,11 @@ func serveNginx(t *testing.T) *nginx {
 	}
 	n.file(t, "small", []byte("a small file\n"))
 	n.file(t, "large", bytes.Repeat([]byte("0123456789abcdef"), 64<<10))
-	for try := 0; ; try++ { // its port may be taken by another test meanwhile
-		n.addr = freeAddr(t)
+	for try := 0; ; try++ { // its port may be taken by another process meanwhile
+		var err error
+		if n.addr, err = freeAddr(); err != nil {
+			t.Fatal(err)
+		}
 		conf := filepath.Join(dir, "nginx.conf")
 		if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, n.addr), 0o600); err != nil {
 			t.Fatal(err)
