@@ -1,0 +1,33 @@
+// Package lockfree holds what crosses threads: queues, counters, published values, budgets, and the spin locks for the
+// few places where none of them fits. It imports nothing of ours; every package may use it.
+//
+// Start reading at spsc.go: it shows the form all files have, an algorithm with the argument why its memory order
+// holds. Then mpsc.go (what a mailbox is made of) and epoch.go (when an old value is free).
+//
+//	to carry                                     take       who may call
+//	values from one thread to one                SPSC       one producer, one consumer; bounded
+//	records from many threads to one             MPSC       any producer, one consumer; the records are the bound
+//	values from many threads to one              Inbox      the same with pooled nodes; bounded
+//	values between many and many                 MPMC       anyone; bounded
+//	a count that others look at                  Counter    one writer, any reader; Counters for many in a row
+//	a rarely changed value to loops              Snapshot   any writer; Epochs tells when the loops let go of the old one
+//	a few words that change often                Seqlock    one writer, any reader
+//	a limit that loops share                     Budget     a Lease for each loop
+//	everything else                              SpinHot, SpinYield, SpinPark: see spin.go for which
+//
+// # The memory order
+//
+// Go's atomics are sequentially consistent: all atomic operations of the program stand in one order that agrees with
+// each thread's own, and an atomic operation that sees another's effect happens after it. Two consequences carry every
+// argument in this package.
+//
+//   - Publication: what a thread wrote before an atomic store may be read, plainly, by whoever's atomic load sees that
+//     store. Each type names the store and the load.
+//   - Store then load (Dekker): if two threads each store and then load what the other stores, at least one sees the
+//     other. On amd64 it is what makes a Store an XCHG, and it is why a push followed by a look at an "asleep" flag
+//     needs nothing more: pusher and sleeper cannot both miss each other.
+//
+// The tests hold each algorithm to this: a step machine of it is run through all interleavings of two or three threads,
+// with every state checked for data races (which is what entitles a Go program to sequential consistency), lost and
+// doubled values, order, linearizability and deadlock; and each deliberately broken variant must be found out.
+package lockfree
