@@ -242,23 +242,37 @@ func groups(b []byte, i int) (addr [16]byte, next int) {
 	return addr, i
 }
 
+// hexValue is the value of a hexadecimal digit, or notHex. A table because digits and letters alternate without a pattern, which
+// costs a mispredicted branch per digit: 205 instead of 86 ns for a line with two long addresses.
+var hexValue = func() (t [256]uint8) {
+	for c := range t {
+		t[c] = notHex
+	}
+	for v, c := range "0123456789abcdef" {
+		t[c] = uint8(v)
+	}
+	for v, c := range "ABCDEF" {
+		t[c] = uint8(v + 10)
+	}
+	return t
+}()
+
+const notHex = 0xff
+
 // group reads one to four hexadecimal digits and returns the position after them, which is in b.
 func group(b []byte, i int) (v uint32, next int) {
-	start := i
-	for ; i < len(b) && i-start < 4; i++ {
-		c := b[i]
-		switch {
-		case c-'0' <= 9:
-			v = v<<4 | uint32(c-'0')
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			v = v<<4 | uint32(c|0x20-'a'+10)
-		case i == start:
-			return 0, faulty
-		default:
-			return v, i
+	digits := b[i:min(i+4, len(b))]
+	for k, c := range digits {
+		d := hexValue[c]
+		if d == notHex {
+			if k == 0 {
+				return 0, faulty
+			}
+			return v, i + k
 		}
+		v = v<<4 | uint32(d)
 	}
-	if i == len(b) {
+	if i += len(digits); i == len(b) {
 		return 0, cutOff
 	}
 	return v, i
