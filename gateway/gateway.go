@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -268,6 +269,17 @@ func (g *Gateway) awaitRest(ctx context.Context) int {
 	}
 }
 
+// removeSockets removes the files of the Unix sockets that were listened on.
+func (g *Gateway) removeSockets() {
+	for _, addr := range g.addrs {
+		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+			if err := sys.RemoveSocket(path); err != nil {
+				g.log.Warn("cannot remove a listener's socket", "path", path, "err", err)
+			}
+		}
+	}
+}
+
 // stopGrace is how long tasks may take to end once everything they wait for was closed.
 const stopGrace = 2 * time.Second
 
@@ -285,6 +297,7 @@ func (g *Gateway) close() {
 			g.log.Error("loop did not end well", "err", err)
 		}
 	}
+	g.removeSockets()
 	if g.admin != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_ = g.admin.Close(ctx)

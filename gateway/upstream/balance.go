@@ -1,27 +1,28 @@
 package upstream
 
 // schedule is smooth weighted round robin: over the sum of the weights each endpoint comes as often as its weight, spread
-// out instead of in a burst. The order is worked out once; a turn is an index.
+// out instead of in a burst. The order is worked out once, outside the loops, which share it; a turn is an index.
 type schedule struct {
 	order []uint16
 	next  int
 }
 
-// newSchedule works the order out. start shifts the first turn, so that loops do not all begin with the same endpoint.
-func newSchedule(weights []int, start int) schedule {
-	div, total := 0, 0
-	for _, w := range weights {
-		div = gcd(div, w)
-	}
-	for _, w := range weights {
-		total += w / div
-	}
-	current := make([]int, len(weights))
+// MaxEndpoints is the most endpoints that a cluster may have.
+const MaxEndpoints = 4096
+
+// maxTurns bounds the length of an order, and with it the work of making one. Weights whose sum is larger are scaled down
+// to it, each to one turn at least.
+const maxTurns = 2 * MaxEndpoints
+
+// newOrder works the order out for at most MaxEndpoints weights.
+func newOrder(weights []int) []uint16 {
+	shares, total := shares(weights)
+	current := make([]int, len(shares))
 	order := make([]uint16, total)
 	for i := range order {
 		best := 0
-		for j, w := range weights {
-			current[j] += w / div
+		for j, w := range shares {
+			current[j] += w
 			if current[j] > current[best] {
 				best = j
 			}
@@ -29,7 +30,23 @@ func newSchedule(weights []int, start int) schedule {
 		current[best] -= total
 		order[i] = uint16(best)
 	}
-	return schedule{order: order, next: start % max(total, 1)}
+	return order
+}
+
+// shares are the weights without their common divisor, scaled down if they are still too many turns.
+func shares(weights []int) (out []int, total int) {
+	div, sum := 0, 0
+	for _, w := range weights {
+		div, sum = gcd(div, w), sum+w
+	}
+	for _, w := range weights {
+		n := w / div
+		if sum/div > maxTurns {
+			n = max(w*(maxTurns-len(weights))/sum, 1)
+		}
+		out, total = append(out, n), total+n
+	}
+	return out, total
 }
 
 func (s *schedule) turn() int {

@@ -17,7 +17,7 @@ func TestSmoothSequence(t *testing.T) {
 		{[]int{1, 2}, "101"},
 		{[]int{10, 20, 10}, "1021"}, // the weights' common divisor changes nothing
 	} {
-		s, got := newSchedule(test.weights, 0), ""
+		s, got := schedule{order: newOrder(test.weights)}, ""
 		for range 2 * len(s.order) {
 			got += fmt.Sprint(s.turn())
 		}
@@ -36,9 +36,7 @@ func TestFairness(t *testing.T) {
 			weights[i] = 1 + rand.IntN(50)
 			total += weights[i]
 		}
-		s, counts := newSchedule(weights, rand.IntN(1000)), make([]int, len(weights))
-		start := s.next
-		s.next = 0
+		s, counts := schedule{order: newOrder(weights)}, make([]int, len(weights))
 		for n := 1; n <= total; n++ {
 			counts[s.turn()]++
 			for i, w := range weights {
@@ -52,8 +50,28 @@ func TestFairness(t *testing.T) {
 				t.Fatalf("%v: %v turns", weights, counts)
 			}
 		}
-		if start < 0 || start >= len(s.order) {
-			t.Fatalf("the first turn is %d of %d", start, len(s.order))
-		}
+	}
+}
+
+// TestLargeWeightsAreScaled: the order stays short whatever the weights are, and keeps their proportions.
+func TestLargeWeightsAreScaled(t *testing.T) {
+	weights := make([]int, MaxEndpoints)
+	for i := range weights {
+		weights[i] = 1 + i%MaxWeight
+	}
+	order := newOrder(weights[:100:100])
+	if len(order) != 5050 {
+		t.Errorf("%d turns for a sum of 5050", len(order))
+	}
+	counts := make([]int, 3)
+	order = newOrder([]int{1000 * 999, 1000*500 - 1, 1})
+	for _, i := range order {
+		counts[i]++
+	}
+	if len(order) > maxTurns || counts[2] != 1 || counts[0] < 2*counts[1]-10 || counts[0] > 2*counts[1]+10 {
+		t.Errorf("%d turns, %v", len(order), counts)
+	}
+	if n := len(newOrder(weights)); n > maxTurns {
+		t.Errorf("%d turns for %d endpoints", n, len(weights))
 	}
 }

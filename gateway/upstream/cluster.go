@@ -28,6 +28,7 @@ type Resolved struct {
 	Settings  Settings
 	Addresses []conn.Address
 	Weights   []int
+	order     []uint16
 }
 
 // Resolve looks the endpoints' names up. It blocks, so it runs outside the loops.
@@ -49,6 +50,7 @@ func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
 		r.Addresses = append(r.Addresses, a)
 		r.Weights = append(r.Weights, e.Weight)
 	}
+	r.order = newOrder(r.Weights)
 	return r, nil
 }
 
@@ -96,7 +98,8 @@ type Cluster struct {
 
 // NewCluster makes the part of the loop behind n.
 func NewCluster(n *conn.Net, r *Resolved) *Cluster {
-	c := &Cluster{Name: r.Name, Settings: r.Settings, schedule: newSchedule(r.Weights, n.Loop.ID())}
+	c := &Cluster{Name: r.Name, Settings: r.Settings, schedule: schedule{order: r.order}}
+	c.schedule.next = n.Loop.ID() % len(r.order) // so that loops do not all begin with the same endpoint
 	for i := range r.Addresses {
 		c.Endpoints = append(c.Endpoints, newEndpoint(n, c, r.Addresses[i]))
 	}

@@ -56,7 +56,7 @@ func eachDriver(t *testing.T, lim PoolSpec, f func(p *pool)) {
 				t.Fatal(err)
 			}
 			p.l.On(func() {
-				p.c = NewCluster(conn.NewNet(p.l, conn.DefaultLimits()), &Resolved{Name: "c", Addresses: []conn.Address{addr}, Weights: []int{1},
+				p.c = NewCluster(conn.NewNet(p.l, conn.DefaultLimits()), &Resolved{Name: "c", Addresses: []conn.Address{addr}, Weights: []int{1}, order: newOrder([]int{1}),
 					Settings: Settings{Connect: patience, Idle: patience, Pool: lim}})
 				p.e = p.c.Pick()
 			})

@@ -27,6 +27,9 @@ func (s *Spec) Validate(c *config.Check) {
 	if len(s.Endpoints) == 0 && !c.At("endpoints").Failed() {
 		c.At("endpoints").Errorf("a cluster needs at least one endpoint")
 	}
+	if len(s.Endpoints) > MaxEndpoints {
+		c.At("endpoints").Errorf("a cluster has at most %d endpoints, not %d", MaxEndpoints, len(s.Endpoints))
+	}
 	if s.Retries < 0 || s.Retries > 16 {
 		c.At("retries").Errorf("retries is 0 to 16, not %d", s.Retries)
 	}
