@@ -76,7 +76,13 @@ func OpenListener(cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort,
 	if backlog == 0 {
 		backlog = 4096
 	}
-	fd, err = sys.Listen(&sa, sys.ListenOptions{Backlog: backlog, ReusePort: true, NoDelay: true, NonBlock: nonblock})
+	o := sys.ListenOptions{Backlog: backlog, ReusePort: true, NoDelay: true, NonBlock: nonblock}
+	fd, err = sys.Listen(&sa, o)
+	if port, ok := strings.CutPrefix(cfg.Address, ":"); ok && sys.IsNoFamily(err) { // this machine has no IPv6
+		if sa, err = ParseAddress("0.0.0.0:" + port); err == nil {
+			fd, err = sys.Listen(&sa, o)
+		}
+	}
 	if err != nil {
 		return -1, addr, err
 	}

@@ -44,6 +44,9 @@ func alone(address string) error {
 		return err
 	}
 	fd, err := sys.Listen(&sa, sys.ListenOptions{Backlog: 1})
+	if sys.IsNoFamily(err) {
+		return nil // OpenListener knows what to do
+	}
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,11 @@ func IsReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+// IsNoFamily reports whether err says that the kernel has no such addresses, as IPv6 where it is switched off.
+func IsNoFamily(err error) bool {
+	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
 // IsTimeout reports whether err is the kernel's own timeout of a connection (ETIMEDOUT).
 func IsTimeout(err error) bool { return errors.Is(err, syscall.ETIMEDOUT) }
 
