@@ -233,6 +233,7 @@ http {
   scgi_temp_path %[1]s/scgi;
   sendfile on;
   etag on;
+  if_modified_since before;
   keepalive_requests 1000000;
   server {
     listen %[2]s backlog=1024;

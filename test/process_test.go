@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -228,7 +229,7 @@ func (p *process) goroutines() int {
 // ask gets a page of the admin server over a connection of its own, and expects it to be there.
 func (p *process) ask(path string) string {
 	p.t.Helper()
-	c := newClient(p.t)
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	res, err := c.Get("http://" + p.admin + path)
 	if err != nil {
 		p.t.Fatal(err)
