@@ -3,6 +3,7 @@ package conn
 import (
 	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
 )
 
 // Sizes of the blocks that a Net hands out.
@@ -33,7 +34,7 @@ type Net struct {
 // NewNet makes the shared part for a loop; it is freed with the loop. Call it on the loop.
 func NewNet(l *loop.Loop, lim Limits) *Net {
 	n := &Net{Loop: l, small: buf.NewPool(SmallBlock, lim.SmallBlocks), large: buf.NewPool(LargeBlock, lim.LargeBlocks),
-		pipes: pipes{limit: lim.IdlePipes}}
+		pipes: pipes{limit: lim.IdlePipes, open: sys.Pipe}}
 	l.AtClose(n.close)
 	return n
 }

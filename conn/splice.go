@@ -49,6 +49,16 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 }
 
 // splicer is a splice under way, part of its source so that it costs no allocation.
+// NoPipeError is how a splice ends for which no pipe could be opened, for want of descriptors or memory. What it had moved
+// until then is counted, both connections are as before, and the rest can be copied.
+type NoPipeError struct{ Err error }
+
+// Error says why.
+func (e *NoPipeError) Error() string { return "no pipe to splice through: " + e.Err.Error() }
+
+// Unwrap is why.
+func (e *NoPipeError) Unwrap() error { return e.Err }
+
 type splicer struct {
 	t        *loop.Task
 	p        *pipe
@@ -111,7 +121,7 @@ func (s *splicer) throughPipe() error {
 	}()
 	var err error
 	if s.p, err = s.src.n.pipes.get(); err != nil {
-		return s.src.opError("splice", err)
+		return &NoPipeError{err}
 	}
 	s.p.misses = 0
 	defer func() {

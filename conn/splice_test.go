@@ -386,7 +386,7 @@ func TestOtherDirectionOfASplicedSocket(t *testing.T) {
 func TestPipesAreKeptAndTrimmed(t *testing.T) {
 	eachDriver(t, func(e *env) {
 		e.run(func(t *loop.Task) {
-			p := &pipes{limit: 2}
+			p := &pipes{limit: 2, open: sys.Pipe}
 			var out []*pipe
 			for range 3 {
 				out = append(out, got(p.get()))
@@ -439,6 +439,26 @@ func TestSlowSourceIsReadAsItComes(t *testing.T) {
 			}
 			must(r.in.CloseWrite())
 			join(t, splice)
+			e.closeRelay(t, r)
+		})
+	})
+}
+
+// TestSpliceWithoutAPipe: what was buffered has gone, the rest is left to be copied, and nothing is broken.
+func TestSpliceWithoutAPipe(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			r := e.relay(t, e.pair)
+			got(r.in.Write(bytesAt(0, 100)))
+			got(r.src.ReadBuf())
+			e.n.pipes.open = func(int) (int, int, int, error) { return -1, -1, 0, syscall.EMFILE }
+			n, err := Splice(t, r.dst, r.src, 1<<20, nil)
+			var noPipe *NoPipeError
+			if n != 100 || !errors.As(err, &noPipe) || !errors.Is(err, syscall.EMFILE) || r.dst.WriteErr() != nil {
+				failf("moved %d, %v, %v", n, err, r.dst.WriteErr())
+			}
+			readPattern(r.out, 0, 100)
+			e.usable(t, r)
 			e.closeRelay(t, r)
 		})
 	})

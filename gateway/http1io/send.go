@@ -1,6 +1,7 @@
 package http1io
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -30,6 +31,8 @@ type Out struct {
 	Timeout time.Duration // for every wait of a write
 	Task    *loop.Task
 	Sent    int64 // bytes of body handed over
+
+	copies bool // there was no pipe to splice through
 }
 
 // A SourceError is a body that could not be read to its end; other errors of Send are the writing side's.
@@ -178,7 +181,7 @@ func (o *Out) finish() error {
 // splice moves the rest of the body inside the kernel, if it is long enough and nothing stands between.
 func (o *Out) splice() (bool, error) {
 	s, ok := o.Body.(exchange.Splicer)
-	if !ok || o.Chunked {
+	if !ok || o.Chunked || o.copies {
 		return false, nil
 	}
 	src, n, timeout := s.Splice()
@@ -194,8 +197,14 @@ func (o *Out) splice() (bool, error) {
 		src.SetReadTimeout(timeout)
 		o.Conn.SetWriteTimeout(o.Timeout)
 	})
-	s.Spliced(moved, err)
 	o.Sent += moved
+	var noPipe *conn.NoPipeError
+	if errors.As(err, &noPipe) {
+		s.Spliced(moved, nil)
+		o.copies = true
+		return false, nil
+	}
+	s.Spliced(moved, err)
 	if err == nil {
 		return true, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/gateway/filter"
 	"github.com/ringway/ringway/gateway/route"
+	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/http1"
@@ -122,10 +123,15 @@ func (h *Handler) Drain() {
 // Conns is the number of open connections.
 func (h *Handler) Conns() int { return len(h.sessions) }
 
-// CloseAll ends every connection, and with it the requests in flight.
+// CloseAll ends every connection. Requests in flight are cancelled, and close theirs: what of a body lies in a buffer of
+// the connection may be on its way to an upstream just now.
 func (h *Handler) CloseAll() {
 	for s := range h.sessions {
-		s.c.Abort()
+		if s.active {
+			h.n.Loop.Cancel(s.task, loop.ErrStopped)
+		} else {
+			s.c.Abort()
+		}
 	}
 }
 

@@ -105,6 +105,9 @@ func (s *session) end(t *loop.Task) {
 	if (s.linger || len(s.c.Buffered()) > 0) && t.Cause() == nil && s.c.WriteErr() == nil {
 		s.lingerOn()
 	}
+	if errors.Is(t.Cause(), loop.ErrStopped) {
+		s.c.Abort() // the client is to see that it was cut off
+	}
 	if !s.c.Closed() {
 		_ = s.c.Close()
 	}
