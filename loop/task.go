@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"time"
 )
 
 // Runner is what a task runs. A long-lived record that implements it starts a task without allocating.
@@ -56,10 +57,17 @@ type Task struct {
 	polls  uint64
 
 	waiting Canceler
-	cause   error // set by Cancel
-	err     error // how the last run ended
-	joiners []*Task
+	cause   error  // set by Cancel, or by the frame that expired
+	expired *frame // the Timeout that cause belongs to
+	frames  *frame // the Timeouts that the task is in, innermost first
+	scopes  *Scope // those that the task has opened, innermost first
+	child   *child // what a Scope or Group knows of this run
+	err     error  // how the last run ended
+	place   waiter // where it waits, if it waits for one thing
+	ended   waitq  // who waits for its end
+	sel     selection
 	sleep   Timer
+	usage   usage
 }
 
 // Handle names one run of a task.
@@ -93,11 +101,11 @@ func (t *Task) Name() string { return t.name }
 // Handle names this run of the task.
 func (t *Task) Handle() Handle { return Handle{t, t.gen} }
 
-// Cause is why the task was cancelled, or nil.
+// Cause is why the task was cancelled, or nil; ErrTimeout inside a Timeout that has expired.
 func (t *Task) Cause() error { return t.cause }
 
-// ClearCause forgets a cancellation, for code that handled it and goes on.
-func (t *Task) ClearCause() { t.cause = nil }
+// ClearCause forgets a cancellation, or that a Timeout around has expired, for code that handled it and goes on.
+func (t *Task) ClearCause() { t.cause, t.expired = nil, nil }
 
 // body is the life of a pooled coroutine: run, wait in the pool, run.
 func (t *Task) body() {
@@ -140,9 +148,20 @@ func (l *Loop) spawn(name string, r Runner) Handle {
 	t.index = len(l.live)
 	l.live = append(l.live, t)
 	l.stats.Spawned++
-	t.state = Ready
-	l.runq.push(t)
+	if l.cfg.Measure {
+		t.usage = usage{}
+	}
+	l.enqueue(t)
 	return Handle{t, t.gen}
+}
+
+// enqueue makes t the last of those that are to run.
+func (l *Loop) enqueue(t *Task) {
+	t.state = Ready
+	if l.cfg.Measure {
+		t.usage.readyAt = monotonic()
+	}
+	l.runq.push(t)
 }
 
 func (l *Loop) takeTask() *Task {
@@ -170,12 +189,13 @@ func (l *Loop) finished(t *Task) {
 		l.stats.Panics++
 		l.onPanic(p)
 	}
-	for _, j := range t.joiners {
-		l.Ready(j)
+	if c := t.child; c != nil {
+		t.child = nil
+		c.end(t.err)
 	}
-	t.joiners = t.joiners[:0]
+	t.ended.grantAll()
 	t.gen++
-	t.runner, t.cause, t.state = nil, nil, Idle
+	t.runner, t.cause, t.expired, t.state = nil, nil, nil, Idle
 }
 
 // trimTasks ends the pooled coroutines that nobody needed since the last time, the coldest first.
@@ -214,6 +234,9 @@ func (t *Task) ParkUncancelled(c Canceler) error {
 	l := t.loop
 	l.assertOnLoop()
 	if l.current != t {
+		if l.unwinds { // a deferred call waits again while its task is being unwound
+			panic(ErrStopped)
+		}
 		panic("loop: Park outside the task")
 	}
 	t.waiting, t.state = c, Parked
@@ -229,8 +252,7 @@ func (t *Task) ParkUncancelled(c Canceler) error {
 func (l *Loop) Ready(t *Task) {
 	l.assertOnLoop()
 	if t.state == Parked {
-		t.state = Ready
-		l.runq.push(t)
+		l.enqueue(t)
 	}
 }
 
@@ -241,8 +263,7 @@ func (t *Task) Yield() error {
 	if l.current != t {
 		panic("loop: Yield outside the task")
 	}
-	t.state = Parked
-	l.Ready(t)
+	l.enqueue(t)
 	l.current = nil
 	t.waiting = nil
 	if !t.co.suspend() {
@@ -251,15 +272,26 @@ func (t *Task) Yield() error {
 	return t.cause
 }
 
-// Cancel makes the task's present or next wait return cause. It has no effect on a run that has ended.
+// Cancel makes the task's present or next wait return cause, and cancels what runs in the task's scopes. It has no effect
+// on a run that has ended or was cancelled before; a Timeout that has expired does not count as that.
 func (l *Loop) Cancel(h Handle, cause error) {
 	l.assertOnLoop()
 	t := h.t
-	if t == nil || t.gen != h.gen || t.state == Idle || t.cause != nil {
+	if t == nil || t.gen != h.gen || t.state == Idle || t.cause != nil && t.expired == nil {
 		return
 	}
+	for s := t.scopes; s != nil; s = s.outer {
+		s.cancelFromOutside(cause)
+	}
+	t.expired = nil
+	t.interrupt(cause)
+}
+
+// interrupt makes the task's present or next wait return cause. A wait that an earlier cause has ended is not told again.
+func (t *Task) interrupt(cause error) {
+	first := t.cause == nil
 	t.cause = cause
-	if t.state == Parked && t.waiting != nil {
+	if first && t.state == Parked && t.waiting != nil {
 		t.waiting.CancelWait(t)
 	}
 }
@@ -267,30 +299,15 @@ func (l *Loop) Cancel(h Handle, cause error) {
 // Done reports whether the run has ended.
 func (h Handle) Done() bool { return h.t == nil || h.t.gen != h.gen }
 
-// Join waits until the run behind h has ended, in the task t.
+// Join waits until the run behind h has ended, in the task t. If t is cancelled meanwhile, Join returns the cause; the
+// other task goes on.
 func (t *Task) Join(h Handle) error {
-	for !h.Done() {
-		h.t.joiners = append(h.t.joiners, t)
-		err := t.Park(joinWait{})
-		if !h.Done() { // cancelled, or readied without reason
-			h.t.dropJoiner(t)
-		}
-		if err != nil {
-			return err
-		}
+	if h.Done() {
+		return nil
 	}
-	return nil
+	_, err := t.place.await(t, &h.t.ended)
+	return err
 }
-
-func (t *Task) dropJoiner(joiner *Task) {
-	if i := slices.Index(t.joiners, joiner); i >= 0 {
-		t.joiners = slices.Delete(t.joiners, i, i+1)
-	}
-}
-
-type joinWait struct{}
-
-func (joinWait) CancelWait(t *Task) { t.loop.Ready(t) }
 
 // TaskInfo describes a live task.
 type TaskInfo struct {
@@ -298,6 +315,10 @@ type TaskInfo struct {
 	State string
 	Polls uint64 // times resumed
 	Site  string // file:line of the spawn, where Config.TraceSpawns is set
+
+	// Where Config.Measure is set: the time for which it has run, and how long it took from being made runnable to
+	// running, all together and at worst.
+	Busy, WakeSum, WakeMax time.Duration
 }
 
 // Tasks lists the live tasks. It must be called on the loop; use Post from elsewhere.
@@ -306,6 +327,7 @@ func (l *Loop) Tasks() []TaskInfo {
 	out := make([]TaskInfo, 0, len(l.live))
 	for _, t := range l.live {
 		info := TaskInfo{Name: t.name, State: t.state.String(), Polls: t.polls}
+		info.Busy, info.WakeSum, info.WakeMax = t.usage.busy, t.usage.wakeSum, t.usage.wakeMax
 		if t.site != 0 {
 			f, _ := runtime.CallersFrames([]uintptr{t.site}).Next()
 			info.Site = fmt.Sprintf("%s:%d", f.File, f.Line)

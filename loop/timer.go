@@ -230,10 +230,20 @@ func (l *Loop) StopTimer(tm *Timer) {
 	l.wheel.stop(tm)
 }
 
-// Sleep suspends the task for d.
+// Sleep suspends the task for d. If it is cancelled meanwhile, Sleep returns the cause.
 func (t *Task) Sleep(d time.Duration) error {
+	t.loop.StartTimer(&t.sleep, d)
+	return t.awaitSleep()
+}
+
+// SleepUntil suspends the task until a time of Now's clock. If it is cancelled meanwhile, SleepUntil returns the cause.
+func (t *Task) SleepUntil(when int64) error {
+	t.loop.StartTimerAt(&t.sleep, when)
+	return t.awaitSleep()
+}
+
+func (t *Task) awaitSleep() error {
 	l := t.loop
-	l.StartTimer(&t.sleep, d)
 	for t.sleep.Active() {
 		if err := t.Park(sleepWait{}); err != nil {
 			l.StopTimer(&t.sleep)
