@@ -68,6 +68,9 @@ func TestSeqlockStress(t *testing.T) {
 					return
 				}
 				last = v.a
+				if loads%64 == 0 {
+					runtime.Gosched()
+				}
 			}
 		})
 	}

@@ -64,7 +64,9 @@ func (q *SPSC[T]) TryPush(v T) bool {
 	return true
 }
 
-// PushN adds as many of src as fit, in order, and returns how many. One store publishes them all.
+// PushN adds as many of src as fit, in order, and returns how many. One store publishes them all. It looks for room once:
+// what a pop frees after that look is not used, so a batch may come out shorter than the ring allowed when it was
+// published; but it is 0 only if the ring was full.
 func (q *SPSC[T]) PushN(src []T) int {
 	tail := q.tail.Load()
 	n := min(uint64(len(src)), q.room(tail, uint64(len(src))))
@@ -100,7 +102,8 @@ func (q *SPSC[T]) TryPop() (v T, ok bool) {
 	return v, true
 }
 
-// PopN takes as many of the oldest values as there are and fit into dst, in order, and returns how many.
+// PopN takes as many of the oldest values as there are and fit into dst, in order, and returns how many. It
+// looks once, as PushN does: it is 0 only if the ring was empty.
 func (q *SPSC[T]) PopN(dst []T) int {
 	head := q.head.Load()
 	n := min(uint64(len(dst)), q.filled(head, uint64(len(dst))))
