@@ -45,8 +45,8 @@ type Owner interface {
 
 // Client is the inbound side of an exchange, for what concerns the client before the response is there.
 type Client interface {
-	// RequestSent says that the request has been read whole, so that from now on only the client's leaving is watched for.
-	RequestSent()
+	// RequestRead says that the request has been read whole, so that from now on only the client's leaving is watched for.
+	RequestRead()
 	// Informational sends an interim response (1xx); clients that do not know them get none.
 	Informational(status int, fields *header.Fields) error
 }

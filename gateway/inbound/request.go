@@ -137,8 +137,8 @@ func (r *request) handle() error {
 	return target.Chain.Handle(&r.Exchange)
 }
 
-// RequestSent watches the client from here on.
-func (r *request) RequestSent() {
+// RequestRead watches the client from here on.
+func (r *request) RequestRead() {
 	s := r.s
 	s.watching = true
 	s.c.Watch(s)

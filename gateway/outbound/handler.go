@@ -21,6 +21,9 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 		x.DropResponse()
 	}
 	x.Cluster = h.Cluster.Name
+	if x.Request.Body == nil { // so that a client's leaving also ends the wait for a connection
+		x.Client.RequestRead()
+	}
 	first := h.Cluster.Pick()
 	e, fresh := first, false
 	for others := 0; ; x.Retries++ {

@@ -150,7 +150,6 @@ func (tx *transaction) send() error {
 	body := x.Request.Body
 	if body == nil {
 		k.SetWriteTimeout(set.Write)
-		x.Client.RequestSent()
 		return k.Send(b)
 	}
 	tx.pump.out = http1io.Out{Conn: k.Conn, Block: b, Body: body, Chunked: x.Request.ContentLength < 0, Timeout: set.Write, Task: x.Task}
@@ -158,7 +157,7 @@ func (tx *transaction) send() error {
 		if err := tx.pump.out.Send(); err != nil {
 			return err
 		}
-		x.Client.RequestSent()
+		x.Client.RequestRead()
 		return nil
 	}
 	tx.pump.start()
@@ -167,7 +166,7 @@ func (tx *transaction) send() error {
 
 // sent notes that a pumped body has been sent whole: now the response's head is due.
 func (tx *transaction) sent() {
-	tx.x.Client.RequestSent()
+	tx.x.Client.RequestRead()
 	tx.due()
 }
 
