@@ -1,25 +1,36 @@
 package lockfree
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // DefaultInboxLimit is the bound of an Inbox whose maker names none.
 const DefaultInboxLimit = 64 << 10
 
-// Inbox is an MPSC list of values with pooled nodes and a bound. Any thread sends, one receives; nothing waits. Where
-// records live anyway, MPSC itself is cheaper.
+// The bounds of what an Inbox keeps for reuse.
+const (
+	inboxNodes = 1024 // nodes kept
+	inboxRoom  = 1024 // values for which a kept node has room
+)
+
+// Inbox is an MPSC list of values, with pooled nodes and a bound. Any thread sends, one receives; nothing waits. Values
+// sent together travel in one node, side by side: that is what makes batches cheap, since a list of records costs both
+// sides a cache miss or two for each. Where records live anyway, MPSC itself copies nothing.
 //
-// Memory order: the list's. The count of messages is raised before a push and lowered after a take, so it is never less
-// than what is in the list: the bound holds, and a send can be refused while the receiver has just made room.
+// Memory order: the list's, and for nodes that come back the pool's, which is an MPMC. The count of messages is raised
+// before a push and lowered after a take, so it is never less than what is in the list: the bound holds, and a send can
+// be refused while the receiver has just made room.
 type Inbox[T any] struct {
-	list  MPSC[T]
+	list  MPSC[letter[T]]
 	limit int64
+	nodes *MPMC[*Node[letter[T]]] // taken by senders, given back by the receiver
 	_     pad
 	count atomic.Int64
 	_     pad
-	nodes sync.Pool // of *Node[T]: taken by senders, given back by the receiver
+}
+
+// letter is one message, or many when there are some in many.
+type letter[T any] struct {
+	one  T
+	many []T
 }
 
 // NewInbox makes an inbox for limit messages; 0 means DefaultInboxLimit.
@@ -30,92 +41,102 @@ func NewInbox[T any](limit int) *Inbox[T] {
 	if limit == 0 {
 		limit = DefaultInboxLimit
 	}
-	return &Inbox[T]{limit: int64(limit)}
+	return &Inbox[T]{limit: int64(limit), nodes: NewMPMC[*Node[letter[T]]](min(limit, inboxNodes))}
 }
 
 // Send adds v. It reports whether there was nothing before it, so that the receiver may have to be woken; ok is false,
 // and nothing was sent, when the inbox is full or closed.
 func (b *Inbox[T]) Send(v T) (wasEmpty, ok bool) {
-	if b.count.Add(1) > b.limit {
-		b.count.Add(-1)
+	if b.reserve(1) == 0 {
 		return false, false
 	}
 	n := b.node()
-	n.Value = v
+	n.Value.one = v
+	return b.push(n, 1)
+}
+
+// SendN adds as many of vs as the limit allows, in order and together, and returns how many: none when the inbox is
+// closed. It keeps no hold of vs.
+func (b *Inbox[T]) SendN(vs []T) (sent int, wasEmpty bool) {
+	vs = vs[:b.reserve(len(vs))]
+	if len(vs) == 0 {
+		return 0, false
+	}
+	n := b.node()
+	n.Value.many = append(n.Value.many, vs...)
+	wasEmpty, ok := b.push(n, len(vs))
+	if !ok {
+		return 0, false
+	}
+	return len(vs), wasEmpty
+}
+
+// reserve counts n messages more, or as many as the limit allows, and returns how many. A full inbox is only looked at:
+// senders that ask again and again do not take the line from the receiver.
+func (b *Inbox[T]) reserve(n int) int {
+	if b.count.Load() >= b.limit {
+		return 0
+	}
+	if over := b.count.Add(int64(n)) - b.limit; over > 0 {
+		over = min(over, int64(n))
+		b.count.Add(-over)
+		n -= int(over)
+	}
+	return n
+}
+
+// push sends n, whose messages are counted already.
+func (b *Inbox[T]) push(n *Node[letter[T]], messages int) (wasEmpty, ok bool) {
 	if wasEmpty, ok = b.list.TryPush(n); !ok {
-		b.count.Add(-1)
+		b.count.Add(-int64(messages))
 		b.free(n)
 	}
 	return wasEmpty, ok
 }
 
-// SendN adds as many of vs as the limit allows, in order and together, and returns how many: none when the inbox is
-// closed.
-func (b *Inbox[T]) SendN(vs []T) (sent int, wasEmpty bool) {
-	n := int64(len(vs))
-	if over := b.count.Add(n) - b.limit; over > 0 {
-		over = min(over, n)
-		b.count.Add(-over)
-		n -= over
-	}
-	var c Chain[T]
-	for _, v := range vs[:n] {
-		node := b.node()
-		node.Value = v
-		c.Append(node)
-	}
-	wasEmpty, ok := b.list.PushChain(&c)
-	if !ok {
-		b.count.Add(-n)
-		b.release(c.top, nil)
-		return 0, false
-	}
-	return int(n), wasEmpty
-}
-
 // Receive calls f with all messages there are, oldest first, and returns how many. Only the receiver may call it; what f
-// sends is not received in the same call.
-func (b *Inbox[T]) Receive(f func(T)) int {
-	n := b.release(b.list.TakeAll(), f)
-	if n > 0 {
-		b.count.Add(int64(-n))
-	}
-	return n
-}
+// sends is not received in the same call. When f panics, the rest of them is lost.
+func (b *Inbox[T]) Receive(f func(T)) int { return b.deliver(b.list.TakeAll(), f) }
 
-// Close refuses all later messages and calls f with those that came before. Only the receiver may call it.
-func (b *Inbox[T]) Close(f func(T)) int {
-	n := b.release(b.list.Seal(), f)
-	b.count.Add(int64(-n))
-	return n
-}
+// Close refuses all later messages and calls f with those that came before, as Receive does.
+func (b *Inbox[T]) Close(f func(T)) int { return b.deliver(b.list.Seal(), f) }
 
 // Len is about how many messages wait.
 func (b *Inbox[T]) Len() int { return int(min(b.count.Load(), b.limit)) }
 
-// release gives the nodes back before f has the value, so that f may send with them.
-func (b *Inbox[T]) release(n *Node[T], f func(T)) (count int) {
+func (b *Inbox[T]) deliver(n *Node[letter[T]], f func(T)) (count int) {
+	if n == nil {
+		return 0
+	}
 	for n != nil {
-		next, v := n.Unlink(), n.Value
-		b.free(n)
-		if f != nil {
+		next := n.Unlink()
+		for _, v := range n.Value.many {
 			f(v)
 		}
+		if count += len(n.Value.many); len(n.Value.many) == 0 {
+			f(n.Value.one)
+			count++
+		}
+		b.free(n)
 		n = next
-		count++
 	}
+	b.count.Add(-int64(count))
 	return count
 }
 
-func (b *Inbox[T]) node() *Node[T] {
-	if n, ok := b.nodes.Get().(*Node[T]); ok {
+func (b *Inbox[T]) node() *Node[letter[T]] {
+	if n, ok := b.nodes.TryPop(); ok {
 		return n
 	}
-	return new(Node[T])
+	return new(Node[letter[T]])
 }
 
-func (b *Inbox[T]) free(n *Node[T]) {
-	var zero T
-	n.Value = zero
-	b.nodes.Put(n)
+// free keeps n for later, without its values.
+func (b *Inbox[T]) free(n *Node[letter[T]]) {
+	if cap(n.Value.many) > inboxRoom {
+		return
+	}
+	clear(n.Value.many)
+	n.Value = letter[T]{many: n.Value.many[:0]}
+	b.nodes.TryPush(n)
 }

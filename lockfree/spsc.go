@@ -1,6 +1,9 @@
 package lockfree
 
-import "sync/atomic"
+import (
+	"reflect"
+	"sync/atomic"
+)
 
 // SPSC is a bounded ring from one producer to one consumer. Push methods belong to the producer, pop methods to the
 // consumer: each side is one goroutine at a time, or several that hand the side over with a happens-before edge. Nothing
@@ -17,6 +20,7 @@ type SPSC[T any] struct {
 	_    pad
 	ring []T
 	mask uint64
+	keep bool // popped values may stay in their slots: nobody collects what they point to, and the line stays shared
 	_    pad
 
 	tail     atomic.Uint64 // of the producer: where it writes next
@@ -31,7 +35,7 @@ type SPSC[T any] struct {
 // NewSPSC makes a ring for at least capacity values: the next power of two.
 func NewSPSC[T any](capacity int) *SPSC[T] {
 	n := ringSize(capacity, 1)
-	return &SPSC[T]{ring: make([]T, n), mask: uint64(n - 1)}
+	return &SPSC[T]{ring: make([]T, n), mask: uint64(n - 1), keep: plain(reflect.TypeFor[T]())}
 }
 
 // Cap is how many values fit.
@@ -96,8 +100,10 @@ func (q *SPSC[T]) TryPop() (v T, ok bool) {
 	}
 	slot := &q.ring[head&q.mask]
 	v = *slot
-	var zero T
-	*slot = zero
+	if !q.keep {
+		var zero T
+		*slot = zero
+	}
 	q.head.Store(head + 1)
 	return v, true
 }
@@ -113,10 +119,14 @@ func (q *SPSC[T]) PopN(dst []T) int {
 	at := head & q.mask
 	run := q.ring[at:min(at+n, uint64(len(q.ring)))]
 	first := copy(dst, run)
-	clear(run)
+	if !q.keep {
+		clear(run)
+	}
 	run = q.ring[:n-uint64(first)]
 	copy(dst[first:], run)
-	clear(run)
+	if !q.keep {
+		clear(run)
+	}
 	q.head.Store(head + n)
 	return int(n)
 }
