@@ -258,6 +258,7 @@ var errDeadline = os.ErrDeadlineExceeded
 // which every request does, is a store.
 type deadline struct {
 	at    int64 // of the loop's clock; 0: none
+	fires int64 // when the timer runs out, which may be earlier
 	timer loop.Timer
 }
 
@@ -272,10 +273,15 @@ func (d *deadline) set(l *loop.Loop, after time.Duration) {
 		return
 	}
 	at := max(l.Now()+int64(min(max(after, 0), farthest)), 1)
-	if !d.timer.Active() || at < d.at || d.at == 0 {
-		l.StartTimerAt(&d.timer, at)
-	}
 	d.at = at
+	if !d.timer.Active() || at < d.fires {
+		d.start(l)
+	}
+}
+
+func (d *deadline) start(l *loop.Loop) {
+	d.fires = d.at
+	l.StartTimerAt(&d.timer, d.at)
 }
 
 func (d *deadline) passed(l *loop.Loop) bool { return d.at != 0 && l.Now() >= d.at }
@@ -288,6 +294,6 @@ func (d *deadline) expire(l *loop.Loop) bool {
 	if l.Now() >= d.at {
 		return true
 	}
-	l.StartTimerAt(&d.timer, d.at)
+	d.start(l)
 	return false
 }
