@@ -56,6 +56,7 @@ type Loop struct {
 
 	current *Task
 	runq    runq
+	later   runq // who yielded: they run when the kernel has been asked for news
 	wheel   wheel
 	box     mailbox
 	stats   Stats
@@ -146,19 +147,22 @@ func (l *Loop) main(opened chan<- error) {
 	l.close()
 }
 
-// tick is one turn: messages, timers, tasks up to the budget, then one call that submits what they started and waits
-// for news, and the news.
+// tick is one turn: messages, timers, tasks up to the budget, those that they wake too, then one call that submits what
+// they started and waits for news, and the news.
 func (l *Loop) tick() error {
 	l.stats.Ticks++
 	if !l.box.empty() {
 		l.readMail(l.box.take())
 	}
 	l.wheel.advance(l.now)
-	for n := min(l.cfg.Budget, l.runq.len()); n > 0; n-- {
+	for l.later.len() > 0 {
+		l.runq.push(l.later.pop())
+	}
+	for n := l.cfg.Budget; n > 0 && l.runq.len() > 0; n-- { // those too that the others wake meanwhile
 		l.resume(l.runq.pop())
 	}
 	wait := time.Duration(0)
-	if l.runq.len() == 0 && !l.mayEnd() { // who may end does not wait: no news would come
+	if l.runq.len()+l.later.len() == 0 && !l.mayEnd() { // who may end does not wait: no news would come
 		if wait = l.wheel.wait(l.now); wait != 0 {
 			l.box.asleep.Store(true)
 			if !l.box.empty() { // a message came between the look and the flag

@@ -151,17 +151,17 @@ func (l *Loop) spawn(name string, r Runner) Handle {
 	if l.cfg.Measure {
 		t.usage = usage{}
 	}
-	l.enqueue(t)
+	l.enqueue(t, &l.runq)
 	return Handle{t, t.gen}
 }
 
-// enqueue makes t the last of those that are to run.
-func (l *Loop) enqueue(t *Task) {
+// enqueue makes t the last in q of those that are to run.
+func (l *Loop) enqueue(t *Task, q *runq) {
 	t.state = Ready
 	if l.cfg.Measure {
 		t.usage.readyAt = monotonic()
 	}
-	l.runq.push(t)
+	q.push(t)
 }
 
 func (l *Loop) takeTask() *Task {
@@ -252,18 +252,19 @@ func (t *Task) ParkUncancelled(c Canceler) error {
 func (l *Loop) Ready(t *Task) {
 	l.assertOnLoop()
 	if t.state == Parked {
-		l.enqueue(t)
+		l.enqueue(t, &l.runq)
 	}
 }
 
-// Yield lets every other runnable task and the kernel's news have a turn.
+// Yield lets every other runnable task and the kernel's news have a turn. It is the dear way to wait: the kernel is asked
+// each time, while tasks that wake each other run on without.
 func (t *Task) Yield() error {
 	l := t.loop
 	l.assertOnLoop()
 	if l.current != t {
 		panic("loop: Yield outside the task")
 	}
-	l.enqueue(t)
+	l.enqueue(t, &l.later)
 	l.current = nil
 	t.waiting = nil
 	if !t.co.suspend() {
