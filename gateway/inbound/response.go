@@ -125,11 +125,17 @@ func (r *request) send() (keep bool, err error) {
 }
 
 // abandoned reports whether an early answer leaves a request body that will not be read to its end, so that the client
-// must be told that the connection ends: it may or may not send the body now that it got no 100, or the origin answers
-// with an error while more is to come than is worth reading.
+// must be told that the connection ends: it may or may not send the body now that it got no 100; or the origin's answer is
+// all there, with which the sending of the body ends; or more is to come behind an error than is worth reading.
 func (r *request) abandoned() bool {
 	if r.in.ExpectContinue || r.body.Complete() {
 		return !r.body.Complete()
+	}
+	if r.Response.Owner != nil {
+		b, ok := r.Response.Body.(exchange.Prompt)
+		if r.Response.Body == nil || ok && b.Prompt() {
+			return true
+		}
 	}
 	long := r.in.Framing == http1.Chunked || r.in.ContentLength-r.body.Read() > drainBytes
 	return long && r.Response.Status >= 300
