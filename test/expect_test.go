@@ -2,6 +2,7 @@ package test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -152,6 +153,43 @@ func TestEarlyResponse(t *testing.T) {
 			case <-sent: // the gateway stopped reading and closed
 			case <-time.After(patience):
 				t.Error("the gateway reads on and on")
+			}
+		}
+	})
+}
+
+// TestEarlySuccess: an origin that answers without waiting for the body, and goes on, as nginx does where it needs no
+// body. Either the client's connection carries its next request, or the response has said that it will not.
+func TestEarlySuccess(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		origin := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+			if _, ok := readHead(r); ok {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				_, _ = io.Copy(io.Discard, r)
+			}
+		})
+		p := start(t, driver, oneCluster(origin, "", ""), options{})
+		for _, size := range []int{1000, 60_000, 200_000} {
+			for _, chunked := range []bool{false, true} {
+				w := dial(t, p.addr)
+				body := strings.Repeat("x", size)
+				if chunked {
+					w.send(post, "Transfer-Encoding: chunked\r\n\r\n")
+					body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body)
+				} else {
+					w.send(post, fmt.Sprintf("Content-Length: %d\r\n\r\n", size))
+				}
+				a := w.receive("POST")
+				expectStatus(t, a, 200, "ok")
+				if a.Close {
+					continue
+				}
+				w.send(body)
+				w.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+				res, err := http.ReadResponse(w.r, nil)
+				if err != nil || res.StatusCode != 200 {
+					t.Errorf("%d bytes, chunked %v: the connection was said to stay open, and its next request got %v, %v", size, chunked, res, err)
+				}
 			}
 		}
 	})

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// What may be left of the load when the gateway has come to rest: memory that Go's runtime keeps for the next one, and descriptors and goroutines that are no part of a connection.
+// What may be left of the load when the gateway has come to rest: memory that Go's runtime keeps for the next one, and
+// descriptors and goroutines that are no part of a connection.
 const (
 	restMemory     = 16 << 20
 	restGoroutines = 4
