@@ -116,8 +116,8 @@ func BenchmarkSnapshotRead(b *testing.B) {
 	r.Online()
 	b.Run("Load and Quiesce", func(b *testing.B) {
 		for b.Loop() {
-			if s.Load() == nil {
-				b.Fatal("nothing there")
+			if *s.Load() != 0 {
+				b.Fatal("spoiled")
 			}
 			r.Quiesce()
 		}
@@ -127,8 +127,8 @@ func BenchmarkSnapshotRead(b *testing.B) {
 		v := new(int)
 		for b.Loop() {
 			mu.RLock()
-			if v == nil {
-				b.Fatal("nothing there")
+			if *v != 0 {
+				b.Fatal("spoiled")
 			}
 			mu.RUnlock()
 		}
@@ -138,8 +138,8 @@ func BenchmarkSnapshotRead(b *testing.B) {
 		v := new(int)
 		for b.Loop() {
 			token := mu.RLock()
-			if v == nil {
-				b.Fatal("nothing there")
+			if *v != 0 {
+				b.Fatal("spoiled")
 			}
 			mu.RUnlock(token)
 		}
@@ -222,9 +222,9 @@ func contend(b *testing.B, l sync.Locker, goroutines, hold int) {
 		done.Go(func() {
 			for next.Add(1) <= int64(b.N) {
 				l.Lock()
-				spent(hold)
+				runtime.KeepAlive(spent(hold))
 				l.Unlock()
-				spent(4 * hold)
+				runtime.KeepAlive(spent(4 * hold))
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 //
 // It never gives more than there is: free + spent + what the leases hold = total, always, and so what is acquired or
 // spent and not refilled never exceeds the total (after Resize to less: until it has come back). The error is on the
-// other side and bounded: a lease may be refused while the others have tokens idle, at most a batch each; for a rate,
-// tokens whose spending is not yet reported count as idle. Settle ends even that.
+// other side and bounded: a lease may be refused while each of the others has up to a batch idle, for a rate up to a
+// batch and one request idle or spent and not yet reported. Settle ends even that.
 //
 // Memory order. All tokens that are not in a lease stand in free and spent, which change by compare-and-swap and add
 // alone: each token is drawn by one lease. The words carry no other data, so no other edge is needed.
