@@ -91,10 +91,7 @@ const (
 
 func TestParseV1(t *testing.T) {
 	long := "PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"
-	tests := []struct {
-		input string
-		want  string // a header, or the code of an error, or nothing where more is needed
-	}{
+	for _, tt := range []struct{ input, want string }{
 		// As HAProxy 2.6 sent them.
 		{"PROXY TCP4 127.0.0.1 127.0.0.1 42002 18081\r\n", "v1 PROXY INET STREAM 127.0.0.1:42002 127.0.0.1:18081"},
 		{"PROXY TCP6 ::1 ::1 51520 18081\r\n", "v1 PROXY INET6 STREAM [::1]:51520 [::1]:18081"},
@@ -111,7 +108,13 @@ func TestParseV1(t *testing.T) {
 		{long[:len(long)-1], ""},
 		{"PROXY", ""},
 		{"PROXY TCP4 1.2.3.4 1.2.3.4 80 443\r", ""},
+	} {
+		check(t, tt.input, tt.want)
+	}
+}
 
+func TestRefuseV1(t *testing.T) {
+	for _, tt := range []struct{ input, want string }{
 		{"proxy TCP4 1.2.3.4 1.2.3.4 80 443\r\n", "no_header"},
 		{"PROXY\tTCP4 1.2.3.4 1.2.3.4 80 443\r\n", "no_header"},
 		{"\r\nPROXY UNKNOWN\r\n", "no_header"},
@@ -162,8 +165,7 @@ func TestParseV1(t *testing.T) {
 		{"PROXY TCP4 1.2.3.4 1.2.3.4 80 443\n", "bad_line_end"},
 		{"PROXY TCP4 1.2.3.4 1.2.3.4 80 443\r\r\n", "bad_line_end"},
 		{"PROXY TCP4 1.2.3.4 1.2.3.4 80 443a\r\n", "bad_line_end"},
-	}
-	for _, tt := range tests {
+	} {
 		check(t, tt.input, tt.want)
 	}
 }

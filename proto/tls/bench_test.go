@@ -18,7 +18,7 @@ func BenchmarkParse(b *testing.B) {
 			}
 		}
 	}
-	for _, s := range samples(b) {
+	for _, s := range recorded(b) {
 		if s.name == "curl-7.88.hex" {
 			b.Run("curl", func(b *testing.B) { run(b, s.wire) })
 		}
