@@ -11,6 +11,11 @@ import (
 
 // benchOn runs f in a task of each driver's loop, with nothing switched on that only tests want.
 func benchOn(b *testing.B, f func(b *testing.B, l *loop.Loop, main *loop.Task)) {
+	benchConfigured(b, func(*loop.Config) {}, f)
+}
+
+// benchConfigured is benchOn with a configuration that change has changed.
+func benchConfigured(b *testing.B, change func(*loop.Config), f func(b *testing.B, l *loop.Loop, main *loop.Task)) {
 	for name, open := range drivers(b) {
 		b.Run(name, func(b *testing.B) {
 			defer loop.SetCheckThreads(loop.SetCheckThreads(false))
@@ -18,6 +23,7 @@ func benchOn(b *testing.B, f func(b *testing.B, l *loop.Loop, main *loop.Task)) 
 			buf.Poison = false
 			cfg := loop.DefaultConfig(0, open)
 			cfg.Log = slog.New(slog.DiscardHandler)
+			change(&cfg)
 			l := start(b, cfg)
 			ended := make(chan struct{})
 			l.Post(func() {

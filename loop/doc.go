@@ -4,7 +4,9 @@
 // A Loop is one locked thread with a Driver (io_uring or epoll; the worker chooses, this package knows neither), a run
 // queue, a timer wheel, and a mailbox through which other threads reach it. Loops share nothing.
 //
-// Start reading at loop.go (a tick), then task.go (what runs in it), op.go and driver.go (what reaches the kernel).
+// Start reading at loop.go (a tick), then task.go (what runs in it), op.go and driver.go (what reaches the kernel). What
+// tasks wait for each other with stands in the sync files, on waitq.go; select.go, scope.go, race.go, timeout.go and
+// interval.go are built on the same.
 //
 // # The laws
 //

@@ -1,5 +1,7 @@
 package loop
 
+import "time"
+
 // SetCheckThreads makes misuse from another thread panic, for loops that start afterwards, and gives back how it was.
 func SetCheckThreads(on bool) (was bool) {
 	was, checkThreads = checkThreads, on
@@ -8,3 +10,6 @@ func SetCheckThreads(on bool) (was bool) {
 
 // TrimTasks ends the pooled coroutines that were not needed since the last time, as the loop does every few seconds.
 func (l *Loop) TrimTasks() { l.trimTasks() }
+
+// Add counts a duration.
+func (h *Histogram) Add(d time.Duration) { h.add(d) }

@@ -129,6 +129,26 @@ func TestScopeIsCancelledWithItsTask(t *testing.T) {
 	})
 }
 
+// What a task starts after it was cancelled is cancelled too.
+func TestScopeOfACancelledTask(t *testing.T) {
+	onLoops(t, func(t *testing.T, l *loop.Loop) {
+		inTask(t, l, func(main *loop.Task) {
+			var child, got, raced error
+			sleeps := func(task *loop.Task) error { child = task.Sleep(time.Hour); return child }
+			h := l.Go("owner", func(task *loop.Task) {
+				yields(task, 1)
+				got = loop.WithScope(task, func(s *loop.Scope) error { s.Go("child", sleeps); return s.Wait() })
+				_, raced = loop.Race(task, sleeps)
+			})
+			l.Cancel(h, errCause)
+			_ = main.Join(h)
+			if child != errCause || got != errCause || raced != errCause {
+				t.Errorf("the child got %v, the scope gave %v, a race %v", child, got, raced)
+			}
+		})
+	})
+}
+
 // A panic in the code of a scope ends the children first.
 func TestScopePanics(t *testing.T) {
 	onLoops(t, func(t *testing.T, l *loop.Loop) {
@@ -176,6 +196,9 @@ func TestScopesAreUnwound(t *testing.T) {
 			l.Go("stubborn", func(task *loop.Task) {
 				_ = loop.WithScope(task, func(outer *loop.Scope) error {
 					defer func() { deferred++ }()
+					for range 3 { // each waits again while it is unwound
+						defer func() { _ = task.ParkUncancelled(nil) }()
+					}
 					return loop.Timeout(task, time.Hour, func() error {
 						return loop.WithScope(task, func(inner *loop.Scope) error {
 							for _, s := range []*loop.Scope{outer, inner} {

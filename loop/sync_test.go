@@ -138,16 +138,17 @@ func TestCancelAtEveryPoint(t *testing.T) {
 		for name, fresh := range all {
 			for k := range 40 {
 				for victim := range 4 {
-					inTask(t, l, func(main *loop.Task) {
-						cancelAfter(t, main, fmt.Sprintf("%s, k %d, victim %d", name, k, victim), fresh(), k, victim)
-					})
+					for _, last := range []bool{false, true} { // the cancel comes before what the others do in that turn, or after it
+						what := fmt.Sprintf("%s, k %d, victim %d, last %v", name, k, victim, last)
+						inTask(t, l, func(main *loop.Task) { cancelAfter(t, main, what, fresh(), k, victim, last) })
+					}
 				}
 			}
 		}
 	})
 }
 
-func cancelAfter(t *testing.T, main *loop.Task, what string, o object, k, victim int) {
+func cancelAfter(t *testing.T, main *loop.Task, what string, o object, k, victim int, last bool) {
 	l := main.Loop()
 	inside, served := 0, 0
 	var tasks []loop.Handle
@@ -167,8 +168,12 @@ func cancelAfter(t *testing.T, main *loop.Task, what string, o object, k, victim
 			o.leave()
 		}))
 	}
-	yields(main, k)
-	l.Cancel(tasks[victim], errCause)
+	cancel := func(task *loop.Task) { yields(task, k); l.Cancel(tasks[victim], errCause) }
+	if last {
+		tasks = append(tasks, l.Go("canceller", cancel))
+	} else {
+		cancel(main)
+	}
 	joinAll(main, tasks)
 	refused := 0
 	for i, err := range errs {
@@ -186,8 +191,10 @@ func cancelAfter(t *testing.T, main *loop.Task, what string, o object, k, victim
 
 func TestRWMutex(t *testing.T) {
 	onLoops(t, func(t *testing.T, l *loop.Loop) {
-		for k := range 30 {
-			inTask(t, l, func(main *loop.Task) { readersAndWriters(t, main, k) })
+		for k := range 20 {
+			for victim := range 8 {
+				inTask(t, l, func(main *loop.Task) { readersAndWriters(t, main, k, victim) })
+			}
 		}
 		inTask(t, l, func(*loop.Task) {
 			var m loop.RWMutex
@@ -197,20 +204,21 @@ func TestRWMutex(t *testing.T) {
 	})
 }
 
-// readersAndWriters cancels the second writer after k turns: readers behind it are let in all the same.
-func readersAndWriters(t *testing.T, main *loop.Task, k int) {
+// readersAndWriters cancels one of them after k turns: the others come in as if it had never been there.
+func readersAndWriters(t *testing.T, main *loop.Task, k, victim int) {
 	l := main.Loop()
 	var m loop.RWMutex
 	readers, writers, together, order := 0, 0, 0, ""
 	var all []loop.Handle
-	for i, kind := range "rrwrrwrr" {
+	const kinds = "rrwrrwrr"
+	for i, kind := range kinds {
 		all = append(all, l.Go("contender", func(task *loop.Task) {
 			lock, unlock, count := m.RLock, m.RUnlock, &readers
 			if kind == 'w' {
 				lock, unlock, count = m.Lock, m.Unlock, &writers
 			}
 			if err := lock(task); err != nil {
-				if i != 5 || err != errCause {
+				if i != victim || err != errCause {
 					t.Errorf("contender %d got %v", i, err)
 				}
 				return
@@ -225,15 +233,49 @@ func readersAndWriters(t *testing.T, main *loop.Task, k int) {
 			unlock()
 		}))
 	}
-	yields(main, k)
-	l.Cancel(all[5], errCause)
+	all = append(all, l.Go("canceller", func(task *loop.Task) { yields(task, k); l.Cancel(all[victim], errCause) }))
 	joinAll(main, all)
-	if (order != "rrwrrwrr" && order != "rrwrrrr") || together < 2 {
-		t.Errorf("k %d: they came in as %q, %d readers at a time", k, order, together)
+	if order != kinds && order != kinds[:victim]+kinds[victim+1:] || together < 2 {
+		t.Errorf("k %d, victim %d: they came in as %q, %d readers at a time", k, victim, order, together)
 	}
 	if !m.TryLock() || m.TryRLock() {
 		t.Error("the lock is not free at the end, or lets a reader beside a writer")
 	}
+}
+
+// Who stands behind one that asks for more is let in when that one is cancelled, not only at the next release.
+func TestCancelLetsInWhoStandsBehind(t *testing.T) {
+	onLoops(t, func(t *testing.T, l *loop.Loop) {
+		inTask(t, l, func(main *loop.Task) {
+			var m loop.RWMutex
+			s := loop.NewSemaphore(3)
+			_, _ = m.RLock(main), s.Acquire(main, 2)
+			for what, c := range map[string]struct{ first, behind func(*loop.Task) error }{
+				"rwmutex":   {m.Lock, m.RLock},
+				"semaphore": {func(t *loop.Task) error { return s.Acquire(t, 2) }, func(t *loop.Task) error { return s.Acquire(t, 1) }},
+				"semaphore in a select": {func(t *loop.Task) error { _, err := loop.Select(t, s.AcquireCase(2)); return err },
+					func(t *loop.Task) error { defer s.Release(1); return s.Acquire(t, 1) }},
+			} {
+				var got error
+				first := l.Go("first", func(task *loop.Task) { got = c.first(task) })
+				in := false
+				behind := l.Go("behind", func(task *loop.Task) { in = c.behind(task) == nil })
+				yields(main, 2)
+				if in {
+					t.Errorf("%s: who came later passed", what)
+				}
+				l.Cancel(first, errCause)
+				yields(main, 2)
+				if got != errCause || !in {
+					t.Errorf("%s: the first got %v, the one behind is in: %v", what, got, in)
+				}
+				l.Cancel(behind, errCause)
+				if what == "semaphore" {
+					s.Release(1)
+				}
+			}
+		})
+	})
 }
 
 func TestSemaphore(t *testing.T) {
