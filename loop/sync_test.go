@@ -233,7 +233,11 @@ func readersAndWriters(t *testing.T, main *loop.Task, k, victim int) {
 			unlock()
 		}))
 	}
-	all = append(all, l.Go("canceller", func(task *loop.Task) { yields(task, k); l.Cancel(all[victim], errCause) }))
+	all = append(all, l.Go("canceller", func(task *loop.Task) {
+		yields(task, k)
+		// From a task that runs after those that are to run now: it meets who has been let in and has not run yet.
+		_ = task.Join(l.Go("cancels", func(*loop.Task) { l.Cancel(all[victim], errCause) }))
+	}))
 	joinAll(main, all)
 	if order != kinds && order != kinds[:victim]+kinds[victim+1:] || together < 2 {
 		t.Errorf("k %d, victim %d: they came in as %q, %d readers at a time", k, victim, order, together)
