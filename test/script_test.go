@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 					e.Setenv(name, addr)
 				}
 				e.Setenv("RINGWAY_DRIVER", driver)
+				e.Vars = append(e.Vars, quickExit)
 				e.Setenv("ORIGIN", origin)
 				e.Setenv("REFUSING", refuses)
 				return nil
