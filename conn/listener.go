@@ -30,20 +30,21 @@ const acceptPause = 100 * time.Millisecond
 // Listener accepts connections on one loop. Several loops listen on one address with a socket each (SO_REUSEPORT), among
 // which the kernel spreads connections.
 type Listener struct {
-	n        *Net
-	fd       int32
-	addr     netip.AddrPort
-	unix     bool
-	op       loop.Op
-	to       Acceptor
-	maxConns int
-	conns    int
-	over     []int32 // accepted by the kernel before it heard of the cap; given out as room comes
-	address  string
-	closing  bool
-	closed   bool
-	paused   loop.Timer
-	closeOp  loop.Op
+	n         *Net
+	fd        int32
+	addr      netip.AddrPort
+	unix      bool
+	op        loop.Op
+	to        Acceptor
+	maxConns  int
+	conns     int
+	over      []int32 // accepted by the kernel before it heard of the cap; given out as room comes
+	address   string
+	closing   bool
+	closed    bool
+	paused    loop.Timer
+	exhausted bool // accepting fails, and that has been logged
+	closeOp   loop.Op
 
 	// Accepted, Paused and Capped count connections, pauses for lack of descriptors, and stops at the cap.
 	Accepted, Paused, Capped uint64
@@ -126,8 +127,10 @@ func (ln *Listener) Complete(_ *loop.Op, r loop.Result) {
 	case r.N == -sys.ECANCELED:
 		ln.resume() // cancelled at the cap, and room may have come since
 	default:
-		ln.Paused++
-		ln.n.Loop.Log().Warn("cannot accept, pausing", "address", ln.address, "err", sys.Error("accept", r.N), "pause", acceptPause)
+		if ln.Paused++; !ln.exhausted {
+			ln.exhausted = true
+			ln.n.Loop.Log().Warn("cannot accept, trying again until it works", "address", ln.address, "err", sys.Error("accept", r.N), "pause", acceptPause)
+		}
 		ln.n.Loop.StartTimer(&ln.paused, acceptPause)
 	}
 }
@@ -143,7 +146,10 @@ func (ln *Listener) accepted(fd int32) {
 	if ln.addr.Addr().IsUnspecified() {
 		c.local = netip.AddrPort{}
 	}
-	ln.Accepted++
+	if ln.Accepted++; ln.exhausted {
+		ln.exhausted = false
+		ln.n.Loop.Log().Info("accepting again", "address", ln.address, "pauses", ln.Paused)
+	}
 	if ln.conns++; ln.full() {
 		ln.Capped++
 		ln.n.Loop.CancelOp(&ln.op)

@@ -111,10 +111,10 @@ func (p *part) snapshot(s *metrics.Snapshot) {
 	st := p.loop.Stats()
 	s.Loops = append(s.Loops, metrics.Loop{ID: p.loop.ID(), LoopCounters: metrics.LoopCounters{
 		Ticks: st.Ticks, Tasks: uint64(st.Live), Spawned: st.Spawned, Polls: st.Polls, Completions: st.Driver.Completed,
-		Submissions: st.Driver.Submitted, Enters: st.Driver.Enters, Timers: uint64(st.Timers), Posted: st.Posted,
+		Submissions: st.Driver.Submitted, Enters: st.Driver.Enters, Timers: uint64(st.Timers), Posted: st.Posted, Panics: st.Panics,
 	}})
 	for _, h := range p.handlers {
-		s.Listeners = append(s.Listeners, metrics.Listener{Name: h.Name, ListenerCounters: h.Counters})
+		s.Listeners = append(s.Listeners, metrics.Listener{Name: h.Name, ListenerCounters: h.Snapshot()})
 	}
 	for _, c := range p.clusters {
 		m := metrics.Cluster{Name: c.Name, ClusterCounters: c.Counters}

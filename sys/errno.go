@@ -51,6 +51,16 @@ func IsNoFamily(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
+// IsExhausted reports whether err says that this process or machine has no descriptors or memory left.
+func IsExhausted(err error) bool {
+	for _, e := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // IsTimeout reports whether err is the kernel's own timeout of a connection (ETIMEDOUT).
 func IsTimeout(err error) bool { return errors.Is(err, syscall.ETIMEDOUT) }
 

@@ -104,6 +104,15 @@ func (h *Handler) Accept(c *conn.Conn) {
 	}
 }
 
+// Snapshot is the counters as they are now.
+func (h *Handler) Snapshot() metrics.ListenerCounters {
+	c := h.Counters
+	if h.ln != nil {
+		c.Paused, c.Capped = h.ln.Paused, h.ln.Capped
+	}
+	return c
+}
+
 // Drain stops accepting, closes connections at rest and lets those in use finish their request.
 func (h *Handler) Drain() {
 	if h.draining {

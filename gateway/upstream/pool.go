@@ -93,6 +93,9 @@ func (e *Endpoint) Get(t *loop.Task, fresh bool) (*Conn, error) {
 		if n := len(e.idle) - 1; n >= 0 { // fresh: an old one makes room
 			e.idle[n].Discard()
 		} else if c, err := e.wait(t); c != nil || err != nil {
+			if errs.CodeOf(err) == errs.Overloaded {
+				e.cluster.Counters.Overloaded++
+			}
 			return c, err
 		} else {
 			return e.dial(t)
@@ -185,6 +188,8 @@ func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
 func dialError(err error, name string) error {
 	code := errs.UpstreamConnectFailed
 	switch {
+	case sys.IsExhausted(err): // ours is the fault, and another endpoint would not help
+		return errs.From(errs.Overloaded, err, "connect to "+name)
 	case errors.Is(err, os.ErrDeadlineExceeded) || sys.IsTimeout(err):
 		code = errs.UpstreamConnectTimeout
 	case sys.IsRefused(err):

@@ -117,7 +117,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 	var listener ListenerCounters
 	var endpoint EndpointCounters
 	var task TaskCounters
-	cluster := Cluster{Name: "c", Endpoints: 1, Available: 2, ClusterCounters: ClusterCounters{NoEndpoint: 3}}
+	cluster := Cluster{Name: "c", Endpoints: 1, Available: 2, ClusterCounters: ClusterCounters{Overloaded: 3}}
 	fill(&loop)
 	fill(&listener)
 	fill(&endpoint)
@@ -170,7 +170,7 @@ func TestScrapeSumsLoops(t *testing.T) {
 	e2.CountError(nil)
 	text := scrape(t, func() Snapshot {
 		return Snapshot{
-			Loops:     []Loop{{0, LoopCounters{Ticks: 7, BusyNs: 1_500_000_000}}, {1, LoopCounters{Ticks: 8}}},
+			Loops:     []Loop{{0, LoopCounters{Ticks: 7, Panics: 2}}, {1, LoopCounters{Ticks: 8}}},
 			Listeners: []Listener{{"web", a}, {"db", ListenerCounters{}}, {"web", b}},
 			Clusters:  []Cluster{{"c", 2, 1, ClusterCounters{1}}, {Name: "c", ClusterCounters: ClusterCounters{2}}},
 			Endpoints: []Endpoint{{"c", "1.2.3.4:80", e1}, {"c", "1.2.3.4:80", e2}, {"d", "1.2.3.4:80", e2}},
@@ -181,7 +181,7 @@ func TestScrapeSumsLoops(t *testing.T) {
 	wantLines(t, text,
 		`ringway_loop_ticks_total{loop="0"} 7`,
 		`ringway_loop_ticks_total{loop="1"} 8`,
-		`ringway_loop_busy_seconds_total{loop="0"} 1.5`,
+		`ringway_loop_task_panics_total{loop="0"} 2`,
 		`ringway_listener_connections{listener="web"} 7`,
 		`ringway_listener_connections{listener="db"} 0`,
 		`ringway_listener_received_bytes_total{listener="web"} 5`,
@@ -199,7 +199,7 @@ func TestScrapeSumsLoops(t *testing.T) {
 		`ringway_listener_request_duration_seconds_sum{listener="web"} 0.20004`,
 		`ringway_cluster_endpoints{cluster="c"} 2`,
 		`ringway_cluster_endpoints_available{cluster="c"} 1`,
-		`ringway_cluster_no_endpoint_total{cluster="c"} 3`,
+		`ringway_cluster_overloaded_total{cluster="c"} 3`,
 		`ringway_endpoint_request_errors_total{cluster="c",endpoint="1.2.3.4:80",error="upstream_reset"} 2`,
 		`ringway_endpoint_request_errors_total{cluster="d",endpoint="1.2.3.4:80",error="upstream_reset"} 1`,
 		`ringway_endpoint_connect_errors_total{cluster="c",endpoint="1.2.3.4:80",error="upstream_connect_timeout"} 1`,

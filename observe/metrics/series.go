@@ -13,10 +13,8 @@ var loopSeries = []series[Loop]{
 	counter("loop_completions_total", "Operations that the driver finished.", func(e *Loop) float64 { return float64(e.Completions) }, "loop"),
 	counter("loop_submissions_total", "Operations given to the kernel.", func(e *Loop) float64 { return float64(e.Submissions) }, "loop"),
 	counter("loop_enters_total", "System calls made to submit or wait.", func(e *Loop) float64 { return float64(e.Enters) }, "loop"),
-	counter("loop_busy_seconds_total", "Time not spent waiting for the kernel.", func(e *Loop) float64 { return float64(e.BusyNs) / nsPerSecond }, "loop"),
-	counter("loop_stalls_total", "Times a task held the loop for too long.", func(e *Loop) float64 { return float64(e.Stalls) }, "loop"),
+	counter("loop_task_panics_total", "Tasks that ended in a panic.", func(e *Loop) float64 { return float64(e.Panics) }, "loop"),
 	gauge("loop_timers", "Timers armed.", func(e *Loop) float64 { return float64(e.Timers) }, "loop"),
-	counter("loop_timers_fired_total", "Timers that ran out.", func(e *Loop) float64 { return float64(e.TimersFired) }, "loop"),
 	counter("loop_posted_total", "Messages received from other threads.", func(e *Loop) float64 { return float64(e.Posted) }, "loop"),
 }
 
@@ -24,7 +22,8 @@ var listenerSeries = []series[Listener]{
 	counter("listener_connections_accepted_total", "Connections accepted.", func(e *Listener) float64 { return float64(e.Accepted) }, "listener"),
 	gauge("listener_connections", "Connections open.", func(e *Listener) float64 { return float64(e.Active) }, "listener"),
 	counter("listener_connections_closed_total", "Connections that have ended.", func(e *Listener) float64 { return float64(e.ListenerCounters.Closed) }, "listener"),
-	counter("listener_connections_refused_total", "Connections turned away at a limit.", func(e *Listener) float64 { return float64(e.Refused) }, "listener"),
+	counter("listener_accept_pauses_total", "Times accepting paused for want of descriptors or memory.", func(e *Listener) float64 { return float64(e.Paused) }, "listener"),
+	counter("listener_capped_total", "Times accepting stopped because the connections had reached their bound.", func(e *Listener) float64 { return float64(e.Capped) }, "listener"),
 	counter("listener_received_bytes_total", "Bytes read from clients.", func(e *Listener) float64 { return float64(e.BytesIn) }, "listener"),
 	counter("listener_sent_bytes_total", "Bytes written to clients.", func(e *Listener) float64 { return float64(e.BytesOut) }, "listener"),
 }
@@ -32,7 +31,7 @@ var listenerSeries = []series[Listener]{
 var clusterSeries = []series[Cluster]{
 	gauge("cluster_endpoints", "Endpoints known.", func(e *Cluster) float64 { return float64(e.Endpoints) }, "cluster"),
 	gauge("cluster_endpoints_available", "Endpoints that may be chosen.", func(e *Cluster) float64 { return float64(e.Available) }, "cluster"),
-	counter("cluster_no_endpoint_total", "Requests that found no endpoint to go to.", func(e *Cluster) float64 { return float64(e.NoEndpoint) }, "cluster"),
+	counter("cluster_overloaded_total", "Requests refused because no connection came free in time.", func(e *Cluster) float64 { return float64(e.Overloaded) }, "cluster"),
 }
 
 var endpointSeries = []series[Endpoint]{

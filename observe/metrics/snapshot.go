@@ -29,10 +29,8 @@ type LoopCounters struct {
 	Completions uint64 // operations that the driver finished
 	Submissions uint64 // operations given to the kernel (SQEs)
 	Enters      uint64 // system calls made to submit or wait
-	BusyNs      uint64 // nanoseconds not spent waiting for the kernel
-	Stalls      uint64 // times a task held the loop beyond the watchdog's limit
+	Panics      uint64 // tasks that ended in a panic
 	Timers      uint64 // timers armed now
-	TimersFired uint64 // timers that ran out
 	Posted      uint64 // messages received from other threads
 }
 
@@ -45,10 +43,8 @@ func (c *LoopCounters) Add(o *LoopCounters) {
 	c.Completions += o.Completions
 	c.Submissions += o.Submissions
 	c.Enters += o.Enters
-	c.BusyNs += o.BusyNs
-	c.Stalls += o.Stalls
+	c.Panics += o.Panics
 	c.Timers += o.Timers
-	c.TimersFired += o.TimersFired
 	c.Posted += o.Posted
 }
 
@@ -66,7 +62,8 @@ type ListenerCounters struct {
 	Accepted uint64 // connections accepted
 	Active   uint64 // connections open now
 	Closed   uint64 // connections that have ended
-	Refused  uint64 // connections turned away at a limit
+	Paused   uint64 // times accepting paused for want of descriptors or memory
+	Capped   uint64 // times accepting stopped at the bound of connections
 
 	Requests [StatusClasses]uint64 // responses by class; see CountStatus
 	BytesIn  uint64                // read from clients
@@ -88,7 +85,8 @@ func (c *ListenerCounters) Add(o *ListenerCounters) {
 	c.Accepted += o.Accepted
 	c.Active += o.Active
 	c.Closed += o.Closed
-	c.Refused += o.Refused
+	c.Paused += o.Paused
+	c.Capped += o.Capped
 	for i, n := range o.Requests {
 		c.Requests[i] += n
 	}
@@ -108,11 +106,11 @@ type Cluster struct {
 
 // ClusterCounters is what a cluster counts, per loop.
 type ClusterCounters struct {
-	NoEndpoint uint64 // requests that found no endpoint to go to
+	Overloaded uint64 // requests refused because no connection came free in time
 }
 
 // Add adds o to c.
-func (c *ClusterCounters) Add(o *ClusterCounters) { c.NoEndpoint += o.NoEndpoint }
+func (c *ClusterCounters) Add(o *ClusterCounters) { c.Overloaded += o.Overloaded }
 
 // Endpoint is one endpoint of a cluster, or one loop's part of it.
 type Endpoint struct {
