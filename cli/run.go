@@ -63,6 +63,7 @@ func serve(spec *gateway.Spec, stderr io.Writer, started func(*gateway.Gateway))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGHUP) // a terminal that goes away must not cut requests
 
 	g, err := gateway.Start(context.Background(), spec, gateway.Options{Log: log.Logger, Version: buildVersion()})
 	if err != nil {

@@ -48,7 +48,6 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 	return s.moved, err
 }
 
-// splicer is a splice under way, part of its source so that it costs no allocation.
 // NoPipeError is how a splice ends for which no pipe could be opened, for want of descriptors or memory. What it had moved
 // until then is counted, both connections are as before, and the rest can be copied.
 type NoPipeError struct{ Err error }
@@ -59,6 +58,7 @@ func (e *NoPipeError) Error() string { return "no pipe to splice through: " + e.
 // Unwrap is why.
 func (e *NoPipeError) Unwrap() error { return e.Err }
 
+// splicer is a splice under way, part of its source so that it costs no allocation.
 type splicer struct {
 	t        *loop.Task
 	p        *pipe

@@ -63,7 +63,7 @@ func TestRefusedHeads(t *testing.T) {
 		{"long target", "GET /" + strings.Repeat("x", 9000) + " HTTP/1.1\r\n\r\n", "414 uri_too_long close"},
 		{"slow", "GET / HTTP/1.1\r\nHo", "408 request_timeout close"},
 		{"version", "GET / HTTP/2.0\r\n\r\n", "505 version_not_supported close"},
-		{"tunnel", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "501 not_implemented kept"},
+		{"tunnel", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "501 not_implemented close"},
 		{"above the root", "GET /../etc HTTP/1.1\r\nHost: a\r\n\r\n", "400 bad_request kept"},
 		{"no route", "GET /x HTTP/1.1\r\nHost: b\r\n\r\n", "404 no_route kept"},
 	} {

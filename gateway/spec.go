@@ -47,6 +47,12 @@ func (s *Spec) Validate(c *config.Check) {
 			c.At("listeners", name, "address").Errorf("listener %s listens on %s already", other, l.Address)
 		}
 		taken[l.Address] = name
+		if n := int(s.Runtime.Loops); l.Limits.Connections < n {
+			c.At("listeners", name, "limits", "connections").Errorf("%d connections cannot be shared by %d loops: at least one for each", l.Limits.Connections, n)
+		}
+	}
+	if name, ok := taken[s.Admin.Address]; ok && s.Admin.Address != "" && !strings.HasSuffix(s.Admin.Address, ":0") {
+		c.At("admin", "address").Errorf("listener %s listens on %s already", name, s.Admin.Address)
 	}
 }
 

@@ -32,6 +32,7 @@ type Out struct {
 	Task    *loop.Task
 	Sent    int64 // bytes of body handed over
 
+	begun  bool // bytes have been handed over
 	copies bool // there was no pipe to splice through
 }
 
@@ -75,6 +76,9 @@ func (o *Out) Send() error {
 	}
 }
 
+// Begun reports whether any byte of the message has been handed over.
+func (o *Out) Begun() bool { return o.begun }
+
 // flush sends what the block holds; a fresh one is taken when the next piece needs it.
 func (o *Out) flush(last bool) error {
 	b := o.Block
@@ -89,6 +93,7 @@ func (o *Out) flush(last bool) error {
 	if !last {
 		o.Conn.SetWriteTimeout(o.Timeout)
 	}
+	o.begun = true
 	return o.Conn.Send(b)
 }
 
@@ -127,6 +132,7 @@ func (o *Out) piece(p []byte) error {
 		b.Len = len(http1.AppendChunkHeader(b.Data(), len(p)))
 	}
 	o.Conn.SetWriteTimeout(o.Timeout)
+	o.begun = true
 	err := o.Conn.WriteBufs(b.Data(), p, o.Chunked)
 	b.Len = 0
 	if err != nil {

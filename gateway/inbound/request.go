@@ -142,11 +142,16 @@ func (r *request) RequestRead() {
 	s := r.s
 	s.watching = true
 	s.c.Watch(s)
-	s.c.SetReadTimeout(0)
 	if s.c.Err() != nil {
 		s.Readable(s.c)
 		return
 	}
+	if !r.in.KeepAlive {
+		s.c.SetReadTimeout(watchLate)
+		return
+	}
+	s.c.SetReadTimeout(0)
+	s.c.Multishot(true)
 	s.c.Arm()
 }
 

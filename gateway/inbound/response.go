@@ -21,6 +21,11 @@ func (r *request) respond(err error) bool {
 		}
 	}
 	keep, sendErr := r.send()
+	if source, ok := sendErr.(*http1io.SourceError); ok && !r.out.Begun() && err == nil && r.Task.Cause() == nil {
+		// The body broke off before anything was sent: there is still time to say so.
+		r.fail(errs.From(errs.UpstreamBadResponse, source.Err, "read response body"))
+		keep, sendErr = r.send()
+	}
 	r.s.h.Counters.BytesOut += uint64(r.sent)
 	if sendErr != nil {
 		r.broken(sendErr)
@@ -50,7 +55,7 @@ func (r *request) fail(err error) {
 	if code == errs.MethodNotAllowed && len(r.allow) > 0 {
 		f.AddID(header.Allow, r.allow) // RFC 9110 §15.5.6
 	}
-	if code == errs.RequestTimeout || code == errs.PayloadTooLarge || code.Source() == errs.SourceClient && r.in.HeadLen == 0 {
+	if code == errs.RequestTimeout || code == errs.PayloadTooLarge || code == errs.NotImplemented || code.Source() == errs.SourceClient && r.in.HeadLen == 0 {
 		r.in.KeepAlive = false
 	}
 	if !r.body.Complete() {

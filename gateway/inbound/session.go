@@ -35,7 +35,7 @@ type session struct {
 // rest waits for the next request without a task.
 func (s *session) rest() {
 	s.active, s.watching = false, false
-	s.c.Multishot(true)
+	s.c.Multishot(s.requests > 0) // a connection that carries one request needs one receive
 	s.c.Watch(s)
 	s.c.SetReadTimeout(s.h.times.idle)
 	s.c.Arm()
@@ -57,10 +57,18 @@ func (s *session) Readable(c *conn.Conn) {
 
 var errClientClosed = errs.New(errs.ClientClosed, "the client closed the connection")
 
-// Expired closes a connection that was at rest for too long.
+// watchLate is how long a client whose connection ends with the request is not watched: most are answered by then, and
+// need no receive that would only be cancelled.
+const watchLate = 20 * time.Millisecond
+
+// Expired closes a connection that was at rest for too long, or begins to watch a client.
 func (s *session) Expired(c *conn.Conn) {
-	if !s.active {
+	switch {
+	case !s.active:
 		_ = c.Close()
+	case s.watching:
+		c.SetReadTimeout(0)
+		c.Arm()
 	}
 }
 

@@ -116,6 +116,9 @@ func (h *head) hostField(value []byte, at header.Span) *Error {
 	return nil
 }
 
+// ValidAuthority tells whether b can stand in Host: a host with an optional port, not empty.
+func ValidAuthority(b []byte) bool { return validAuthority(b) }
+
 // validAuthority tells whether b is uri-host [ ":" port ] (RFC 3986 §3.2.2, §3.2.3) with a host that is not empty. The comma
 // of sub-delims is refused: Host is not a list, and a list that some recipient makes of it is an attack.
 func validAuthority(b []byte) bool {

@@ -9,6 +9,7 @@ import (
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/filter"
 	"github.com/ringway/ringway/proto/header"
+	"github.com/ringway/ringway/proto/http1"
 )
 
 // Change is what is done to the fields of one message.
@@ -35,6 +36,9 @@ func (ch *Change) Validate(c *config.Check) {
 			checkName(c.At(kind, name), name)
 			if kind == "add" && header.Lookup([]byte(name)) == header.Host {
 				c.At(kind, name).Errorf("a request has one Host: set it instead")
+			}
+			if header.EqualFold([]byte(name), "Host") && !http1.ValidAuthority([]byte(value)) {
+				c.At(kind, name).Errorf("%q is not a host with an optional port", value)
 			}
 			if !header.ValidValue([]byte(value)) {
 				c.At(kind, name).Errorf("the value of %s holds a control character, or white space at an end", name)
