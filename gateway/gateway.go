@@ -43,6 +43,7 @@ type Gateway struct {
 	loops    []*loop.Loop
 	parts    []*part
 	addrs    map[string]string
+	bounds   map[string]int // of the listeners' connections
 	admin    *admin.Server
 	draining atomic.Bool
 }
@@ -101,8 +102,28 @@ func (g *Gateway) limits(loops int) {
 	if err != nil {
 		g.log.Warn("cannot raise the limit of open files", "limit", files, "err", err)
 	}
+	g.bounds = g.clientBounds(files, loops)
 	loop.SetMaxProcs(loops)
 	g.log.Info("starting", "driver", string(g.driver), "loops", loops, "open_files_limit", files, "kernel", sys.Kernel())
+}
+
+// clientBounds are the listeners' bounds of connections, scaled down where all together would take more than three quarters
+// of the descriptors: clients must leave room for the connections to upstreams that their requests need.
+func (g *Gateway) clientBounds(files uint64, loops int) map[string]int {
+	out, sum := map[string]int{}, 0
+	for name, s := range g.spec.Listeners {
+		out[name] = s.Limits.Connections
+		sum += s.Limits.Connections
+	}
+	room := int(min(files, 1<<30)) / 4 * 3
+	if sum <= room {
+		return out
+	}
+	for name, n := range out {
+		out[name] = max(int(int64(n)*int64(room)/int64(sum)), loops)
+	}
+	g.log.Info("bounding client connections to leave descriptors for upstreams", "configured", sum, "bound", room, "open_files_limit", files)
+	return out
 }
 
 func (g *Gateway) startLoops(n int, open loop.NewDriver) error {

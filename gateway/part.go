@@ -39,7 +39,7 @@ func (g *Gateway) build(l *loop.Loop, sockets map[string]int) *part {
 			Access: g.access.Producer(l.ID()), IDs: inbound.NewIDs(rand.Uint64()),
 		})
 		p.handlers = append(p.handlers, h)
-		h.Serve(sockets[name], share(s.Limits.Connections, len(g.loops), l.ID()))
+		h.Serve(sockets[name], share(g.bounds[name], len(g.loops), l.ID()))
 	}
 	return p
 }

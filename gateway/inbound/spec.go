@@ -101,7 +101,7 @@ type Limits struct {
 	Line        config.Size `yaml:"line" doc:"Longest request line or header field."`
 	Fields      int         `yaml:"fields" doc:"Most header fields of a request."`
 	Body        config.Size `yaml:"body" doc:"Largest body of a request; 0: any size."`
-	Connections int         `yaml:"connections" doc:"Connections open at a time, over all loops; the next ones wait in the accept queue."`
+	Connections int         `yaml:"connections" doc:"Connections open at a time, over all loops; the next ones wait in the accept queue. Three quarters of the open files limit at most."`
 	Requests    int         `yaml:"requests_per_connection" doc:"Requests that one connection may carry; 0: any number."`
 }
 

@@ -1,0 +1,27 @@
+package gateway
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/ringway/ringway/gateway/inbound"
+)
+
+// TestClientBounds: clients leave a quarter of the descriptors to upstreams, and every loop of a listener gets one at least.
+func TestClientBounds(t *testing.T) {
+	listener := func(n int) *inbound.Spec { return &inbound.Spec{Limits: inbound.Limits{Connections: n}} }
+	g := &Gateway{log: slog.New(slog.DiscardHandler), spec: &Spec{Listeners: map[string]*inbound.Spec{"a": listener(60000), "b": listener(20000), "c": listener(1)}}}
+	for _, test := range []struct {
+		files   uint64
+		a, b, c int
+	}{
+		{1 << 20, 60000, 20000, 1}, // room for all
+		{20000, 11249, 3749, 2},
+		{0, 2, 2, 2},
+	} {
+		got := g.clientBounds(test.files, 2)
+		if got["a"] != test.a || got["b"] != test.b || got["c"] != test.c {
+			t.Errorf("%d descriptors: %v", test.files, got)
+		}
+	}
+}
