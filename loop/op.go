@@ -51,12 +51,12 @@ type Op struct {
 type DriverState struct {
 	Slot      uint32
 	InFlight  bool
-	Cancelled bool // Cancel was called
-	Aborted   bool // cancelled before the kernel saw it
-	Polled    bool // OpRecv: found no buffer once, so waits for data before it takes one
-	Loud      bool // OpSend: Quiet has been tried
-	Batch     uint32
-	Next      *Op // link of a queue
+	Cancelled bool   // Cancel was called
+	Aborted   bool   // cancelled before the kernel saw it
+	Polled    bool   // OpRecv: found no buffer once, so waits for data before it takes one
+	Loud      bool   // OpSend: Quiet has been tried
+	Batch     uint32 // OpSend: which quiet try is out; 0: none
+	Next      *Op    // link of a queue
 }
 
 // InFlight reports whether the operation is the driver's: between Submit and its last Result.

@@ -64,11 +64,6 @@ func IsExhausted(err error) bool {
 // IsTimeout reports whether err is the kernel's own timeout of a connection (ETIMEDOUT).
 func IsTimeout(err error) bool { return errors.Is(err, syscall.ETIMEDOUT) }
 
-// IsInvalid reports whether the kernel refused the arguments or does not know the call.
-func IsInvalid(err error) bool {
-	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP)
-}
-
 // raw turns the result of a raw system call into the form that operations use: bytes, or -errno.
 func raw(n uintptr, e syscall.Errno) int32 {
 	if e != 0 {

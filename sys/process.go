@@ -2,7 +2,6 @@ package sys
 
 import (
 	"os"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -52,13 +51,3 @@ func PinThread(index int) error {
 	}
 	return nil
 }
-
-// Monotonic is the kernel's monotonic clock in nanoseconds.
-func Monotonic() int64 {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return ts.Nano()
-}
-
-// Millisecond is the resolution of waits.
-const Millisecond = int64(time.Millisecond)

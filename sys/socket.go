@@ -89,14 +89,6 @@ func SetNoDelay(fd int, on bool) error {
 	return os.NewSyscallError("setsockopt TCP_NODELAY", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, boolint(on)))
 }
 
-// SetKeepAlive switches TCP keep-alive probes on, the first after idleSeconds of silence.
-func SetKeepAlive(fd, idleSeconds int) error {
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1); err != nil {
-		return os.NewSyscallError("setsockopt SO_KEEPALIVE", err)
-	}
-	return os.NewSyscallError("setsockopt TCP_KEEPIDLE", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, idleSeconds))
-}
-
 // SetRcvLowat sets how many bytes must be there for a socket to count as readable. Lowering it wakes who waits for less.
 func SetRcvLowat(fd, bytes int) error {
 	return os.NewSyscallError("setsockopt SO_RCVLOWAT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes))

@@ -106,8 +106,7 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	k.Expect(tx.resp.Framing == http1.Length && tx.resp.ContentLength >= http1io.SpliceLimit)
 	k.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
 	tx.body.Start(k.Conn, tx.resp.Framing, tx.resp.ContentLength, http1io.Limits{HTTP1: &set.HTTP1, Timeout: set.Read})
-	x.Response = exchange.Response{Status: tx.resp.Status, Reason: tx.resp.Reason, Fields: &tx.resp.Fields, Owner: tx,
-		ContentLength: 0}
+	x.Response = exchange.Response{Status: tx.resp.Status, Reason: tx.resp.Reason, Fields: &tx.resp.Fields, Owner: tx}
 	switch tx.resp.Framing {
 	case http1.Length:
 		x.Response.Body, x.Response.ContentLength = &tx.body, tx.resp.ContentLength

@@ -59,7 +59,7 @@ func (r *Request) parseTarget(b []byte, query int) *Error {
 // authorityForm reads host:port, where both must be present (RFC 9110 §9.3.6).
 func (r *Request) authorityForm(target []byte) *Error {
 	colon := bytes.LastIndexByte(target, ':')
-	if colon <= 0 || colon == len(target)-1 || !validAuthority(target) || target[len(target)-1] == ']' {
+	if colon <= 0 || colon == len(target)-1 || !ValidAuthority(target) || target[len(target)-1] == ']' {
 		return ErrBadTarget
 	}
 	r.Form, r.authority, r.path = AuthorityForm, r.target, header.Span{}
@@ -85,7 +85,7 @@ func (r *Request) absoluteForm(b, target []byte) *Error {
 		end = start + uint32(slash)
 	}
 	r.authority = header.Span{Start: start, End: end}
-	if start == end || !validAuthority(cut(b, r.authority)) {
+	if start == end || !ValidAuthority(cut(b, r.authority)) {
 		return ErrBadTarget
 	}
 	r.Form = AbsoluteForm
@@ -110,18 +110,15 @@ func (h *head) hostField(value []byte, at header.Span) *Error {
 	if len(value) == 0 && h.emptyHost {
 		return nil
 	}
-	if !validAuthority(value) {
+	if !ValidAuthority(value) {
 		return ErrBadHost
 	}
 	return nil
 }
 
-// ValidAuthority tells whether b can stand in Host: a host with an optional port, not empty.
-func ValidAuthority(b []byte) bool { return validAuthority(b) }
-
-// validAuthority tells whether b is uri-host [ ":" port ] (RFC 3986 §3.2.2, §3.2.3) with a host that is not empty. The comma
+// ValidAuthority tells whether b is uri-host [ ":" port ] (RFC 3986 §3.2.2, §3.2.3) with a host that is not empty. The comma
 // of sub-delims is refused: Host is not a list, and a list that some recipient makes of it is an attack.
-func validAuthority(b []byte) bool {
+func ValidAuthority(b []byte) bool {
 	i := 0
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')

@@ -31,7 +31,6 @@ type Ring struct {
 
 	cqHead, cqTail *uint32
 	cqMask         uint32
-	cqOverflow     *uint32
 	cqes           unsafe.Pointer
 
 	ts  timespec
@@ -96,7 +95,6 @@ func (r *Ring) mmap(p *params) error {
 	r.sqes = unsafe.Pointer(&r.sqeMem[0])
 	r.cqHead, r.cqTail = at(p.cqOff.head), at(p.cqOff.tail)
 	r.cqMask = p.cqEntries - 1
-	r.cqOverflow = at(p.cqOff.overflow)
 	r.cqes = unsafe.Pointer(&r.ringMem[p.cqOff.cqes])
 	if p.flags&ioringSetupNoSQArray == 0 {
 		for i := range p.sqEntries { // the indirection is the identity, once and for all
@@ -140,9 +138,6 @@ func (r *Ring) Next() *SQE {
 	r.tail++
 	return sqe
 }
-
-// Pending is the number of entries that the kernel has not been told of.
-func (r *Ring) Pending() uint32 { return r.tail - r.submitted }
 
 // Tail is the position of the entry that Next gave last, counted from 1 in 31 bits.
 func (r *Ring) Tail() uint32 { return r.tail & positionMask }
@@ -221,9 +216,6 @@ func (r *Ring) Peek(i uint32) *CQE {
 
 // Seen gives the first n ready completions back to the kernel.
 func (r *Ring) Seen(n uint32) { atomic.StoreUint32(r.cqHead, *r.cqHead+n) }
-
-// Overflows counts completions that the kernel had to drop for lack of memory; it is nought on a healthy machine.
-func (r *Ring) Overflows() uint32 { return atomic.LoadUint32(r.cqOverflow) }
 
 // Close frees the ring, on the thread that opened it. Operations in flight are cancelled by the kernel.
 func (r *Ring) Close() error {
