@@ -57,7 +57,7 @@ func (c *Conn) FD() int { return int(c.fd) }
 // Remote is the peer's address; the zero value for a Unix socket.
 func (c *Conn) Remote() netip.AddrPort {
 	if !c.remote.IsValid() && !c.unix && !c.gone {
-		c.remote, _ = sys.Getpeername(int(c.fd))
+		c.remote, _ = c.n.sock.Getpeername(int(c.fd))
 	}
 	return c.remote
 }
@@ -65,7 +65,7 @@ func (c *Conn) Remote() netip.AddrPort {
 // Local is this side's address; the zero value for a Unix socket.
 func (c *Conn) Local() netip.AddrPort {
 	if !c.local.IsValid() && !c.unix && !c.gone {
-		c.local, _ = sys.Getsockname(int(c.fd))
+		c.local, _ = c.n.sock.Getsockname(int(c.fd))
 	}
 	return c.local
 }
@@ -144,7 +144,7 @@ func (c *Conn) SetNoDelay(on bool) error {
 	if c.closed {
 		return net.ErrClosed
 	}
-	return sys.SetNoDelay(int(c.fd), on)
+	return c.n.sock.SetNoDelay(int(c.fd), on)
 }
 
 // Close ends the connection. A block in flight (Send) is sent first, as far as the write deadline allows: if that cuts
@@ -164,7 +164,7 @@ func (c *Conn) Close() error {
 // reset makes the end of the connection a reset, so that the peer does not take what it got for the whole.
 func (c *Conn) reset() {
 	if !c.unix {
-		_ = sys.SetLinger0(int(c.fd))
+		_ = c.n.sock.SetLinger0(int(c.fd))
 	}
 }
 
@@ -185,7 +185,7 @@ func (c *Conn) CloseWrite() error {
 	if err := c.Flush(); err != nil {
 		return err
 	}
-	return c.opError("close", sys.Shutdown(int(c.fd), sys.SHUT_WR))
+	return c.opError("close", c.n.sock.Shutdown(int(c.fd), sys.SHUT_WR))
 }
 
 // Closed reports whether Close was called.
@@ -205,7 +205,7 @@ func (c *Conn) finishClose() {
 // pin keeps the descriptor open and non-blocking for a splice. There may be two, one in each direction.
 func (c *Conn) pin() error {
 	if c.pins == 0 && !c.n.Loop.NonBlocking() {
-		if err := sys.SetNonblock(int(c.fd), true); err != nil {
+		if err := c.n.sock.SetNonblock(int(c.fd), true); err != nil {
 			return c.opError("splice", err)
 		}
 	}
@@ -219,7 +219,7 @@ func (c *Conn) unpin() {
 		return
 	}
 	if !c.closed && !c.n.Loop.NonBlocking() {
-		_ = sys.SetNonblock(int(c.fd), false) // were it to stay, EAGAIN would cost a poll, not correctness
+		_ = c.n.sock.SetNonblock(int(c.fd), false) // were it to stay, EAGAIN would cost a poll, not correctness
 	}
 	c.finishClose()
 }

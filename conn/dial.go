@@ -68,13 +68,13 @@ func Dial(n *Net, addr *Address, timeout time.Duration) (*Conn, error) {
 	if err := t.Cause(); err != nil {
 		return nil, err
 	}
-	fd, err := sys.StreamSocket(addr.sa.Family(), l.NonBlocking())
+	fd, err := n.sock.StreamSocket(addr.sa.Family(), l.NonBlocking())
 	if err != nil {
 		return nil, dialError(addr, err)
 	}
 	unix := addr.sa.Family() == sys.AF_UNIX
 	if !unix {
-		_ = sys.SetNoDelay(fd, true) // a socket without it is slower, not wrong
+		_ = n.sock.SetNoDelay(fd, true) // a socket without it is slower, not wrong
 	}
 	d := &dialing{l: l, addr: addr.sa, task: t}
 	d.op = loop.Op{Code: loop.OpConnect, FD: int32(fd), Addr: &d.addr, Done: d}

@@ -19,7 +19,7 @@ import (
 func TestDialRefused(t *testing.T) {
 	eachDriver(t, func(e *env) {
 		e.run(func(t *loop.Task) {
-			fd, ap, err := OpenListener(ListenConfig{Address: "127.0.0.1:0"}, e.l.NonBlocking())
+			fd, ap, err := OpenListener(e.l.Sockets(), ListenConfig{Address: "127.0.0.1:0"}, e.l.NonBlocking())
 			must(err)
 			must(sys.Close(fd)) // nobody listens there now
 			addr := got(AddressOf(ap))
@@ -39,7 +39,7 @@ func TestDialRefused(t *testing.T) {
 
 // crowded opens a listener that takes no further connections and returns an address that does not answer.
 func (e *env) crowded(address string) (addr Address, free func(t *loop.Task)) {
-	fd, ap, err := OpenListener(ListenConfig{Address: address, Backlog: 1}, e.l.NonBlocking())
+	fd, ap, err := OpenListener(e.l.Sockets(), ListenConfig{Address: address, Backlog: 1}, e.l.NonBlocking())
 	must(err)
 	if addr = got(NewAddress(address)); ap.IsValid() {
 		addr = got(AddressOf(ap))
@@ -93,7 +93,7 @@ func TestBadAddresses(t *testing.T) {
 		if a, err := NewAddress(s); err == nil {
 			t.Errorf("%q became %v", s, a)
 		}
-		if fd, _, err := OpenListener(ListenConfig{Address: s}, true); err == nil {
+		if fd, _, err := OpenListener(sys.KernelSockets{}, ListenConfig{Address: s}, true); err == nil {
 			t.Errorf("listening on %q gave %d", s, fd)
 		}
 	}

@@ -58,7 +58,7 @@ func exhausted(d loop.NewDriver) error {
 		return err
 	}
 	lc := ListenConfig{Address: "127.0.0.1:0"}
-	fd, ap, err := OpenListener(lc, l.NonBlocking())
+	fd, ap, err := OpenListener(l.Sockets(), lc, l.NonBlocking())
 	if err != nil {
 		return err
 	}

@@ -251,7 +251,7 @@ func (a *accepts) Accept(c *Conn) { a.conns = append(a.conns, c) }
 // pair gives both ends of a TCP connection over loopback.
 func (e *env) pair(t *loop.Task) (a, b *Conn) {
 	cfg := ListenConfig{Address: "127.0.0.1:0"}
-	fd, ap, err := OpenListener(cfg, e.l.NonBlocking())
+	fd, ap, err := OpenListener(e.l.Sockets(), cfg, e.l.NonBlocking())
 	must(err)
 	to := &accepts{}
 	ln := Listen(e.n, fd, cfg, to)

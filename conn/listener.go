@@ -66,9 +66,10 @@ func ParseAddress(s string) (sys.Sockaddr, error) {
 	return sa, sa.SetAddrPort(ap)
 }
 
-// OpenListener opens a listening socket that any loop may take over with Listen. nonblock must be what the loop's
-// driver wants (Loop.NonBlocking).
-func OpenListener(cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort, err error) {
+// OpenListener opens a listening socket that any loop on the same network may take over with Listen: sock is the loops'
+// (Loop.Sockets), or sys.KernelSockets where there is no loop yet. nonblock must be what the loop's driver wants
+// (Loop.NonBlocking).
+func OpenListener(sock loop.Sockets, cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort, err error) {
 	sa, err := ParseAddress(cfg.Address)
 	if err != nil {
 		return -1, addr, err
@@ -78,17 +79,17 @@ func OpenListener(cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort,
 		backlog = 4096
 	}
 	o := sys.ListenOptions{Backlog: backlog, ReusePort: true, NoDelay: true, NonBlock: nonblock}
-	fd, err = sys.Listen(&sa, o)
+	fd, err = sock.Listen(&sa, o)
 	if port, ok := strings.CutPrefix(cfg.Address, ":"); ok && sys.IsNoFamily(err) { // this machine has no IPv6
 		if sa, err = ParseAddress("0.0.0.0:" + port); err == nil {
-			fd, err = sys.Listen(&sa, o)
+			fd, err = sock.Listen(&sa, o)
 		}
 	}
 	if err != nil {
 		return -1, addr, err
 	}
-	if addr, err = sys.Getsockname(fd); err != nil {
-		_ = sys.Close(fd)
+	if addr, err = sock.Getsockname(fd); err != nil {
+		_ = sock.Close(fd)
 		return -1, addr, err
 	}
 	return fd, addr, nil
@@ -97,7 +98,7 @@ func OpenListener(cfg ListenConfig, nonblock bool) (fd int, addr netip.AddrPort,
 // Listen accepts connections from the listening socket fd, which it owns from then on, and gives them to to.
 func Listen(n *Net, fd int, cfg ListenConfig, to Acceptor) *Listener {
 	ln := &Listener{n: n, fd: int32(fd), to: to, maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, unixPrefix), address: cfg.Address}
-	ln.addr, _ = sys.Getsockname(fd)
+	ln.addr, _ = n.sock.Getsockname(fd)
 	ln.op = loop.Op{Code: loop.OpAccept, FD: ln.fd, Done: ln}
 	ln.closeOp = loop.Op{Code: loop.OpClose, FD: ln.fd, Done: (*listenerCloser)(ln)}
 	ln.paused.Expirer = ln

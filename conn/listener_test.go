@@ -34,7 +34,7 @@ func (a *echoes) Accept(c *Conn) {
 // listen starts an echo server on the loop.
 func (e *env) listen(t testing.TB, cfg ListenConfig) (*echoes, string) {
 	t.Helper()
-	fd, ap, err := OpenListener(cfg, e.l.NonBlocking())
+	fd, ap, err := OpenListener(e.l.Sockets(), cfg, e.l.NonBlocking())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestAddressesOfAcceptedConnections(t *testing.T) {
 		for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 			to := &accepts{}
 			cfg := ListenConfig{Address: listen}
-			fd, ap, err := OpenListener(cfg, e.l.NonBlocking())
+			fd, ap, err := OpenListener(e.l.Sockets(), cfg, e.l.NonBlocking())
 			if err != nil {
 				e.t.Fatal(err)
 			}
@@ -238,7 +238,7 @@ func TestAcceptorMayCloseTheListener(t *testing.T) {
 	eachDriver(t, func(e *env) {
 		to := &lastAccept{}
 		cfg := ListenConfig{Address: "127.0.0.1:0"}
-		fd, ap, err := OpenListener(cfg, e.l.NonBlocking())
+		fd, ap, err := OpenListener(e.l.Sockets(), cfg, e.l.NonBlocking())
 		if err != nil {
 			e.t.Fatal(err)
 		}
@@ -254,7 +254,7 @@ func TestAcceptorMayCloseTheListener(t *testing.T) {
 		})
 
 		// The same while the completion is the last one of its operation.
-		fd, _, err = OpenListener(cfg, e.l.NonBlocking())
+		fd, _, err = OpenListener(e.l.Sockets(), cfg, e.l.NonBlocking())
 		if err != nil {
 			e.t.Fatal(err)
 		}

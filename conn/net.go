@@ -3,7 +3,6 @@ package conn
 import (
 	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/loop"
-	"github.com/ringway/ringway/sys"
 )
 
 // Sizes of the blocks that a Net hands out.
@@ -25,6 +24,7 @@ func DefaultLimits() Limits { return Limits{SmallBlocks: 16384, LargeBlocks: 512
 // Net is what the connections of one loop share.
 type Net struct {
 	Loop  *loop.Loop
+	sock  loop.Sockets
 	small *buf.Pool
 	large *buf.Pool
 	pipes pipes
@@ -33,8 +33,9 @@ type Net struct {
 
 // NewNet makes the shared part for a loop; it is freed with the loop. Call it on the loop.
 func NewNet(l *loop.Loop, lim Limits) *Net {
-	n := &Net{Loop: l, small: buf.NewPool(SmallBlock, lim.SmallBlocks), large: buf.NewPool(LargeBlock, lim.LargeBlocks),
-		pipes: pipes{limit: lim.IdlePipes, open: sys.Pipe}}
+	sock := l.Sockets()
+	n := &Net{Loop: l, sock: sock, small: buf.NewPool(SmallBlock, lim.SmallBlocks), large: buf.NewPool(LargeBlock, lim.LargeBlocks),
+		pipes: pipes{limit: lim.IdlePipes, sock: sock, open: sock.Pipe}}
 	l.AtClose(n.close)
 	return n
 }

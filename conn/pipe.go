@@ -2,7 +2,6 @@ package conn
 
 import (
 	"github.com/ringway/ringway/loop"
-	"github.com/ringway/ringway/sys"
 )
 
 // pipeSize is the room asked for: one splice then moves up to a mebibyte.
@@ -23,7 +22,7 @@ type pipe struct {
 // raise makes src count as readable only when mark bytes are there, or patience is at its end.
 func (q *pipe) raise(src *Conn, mark int) {
 	if q.raised == nil || q.mark != mark {
-		if sys.SetRcvLowat(int(src.fd), mark) != nil {
+		if src.n.sock.SetRcvLowat(int(src.fd), mark) != nil {
 			q.misses = maxMisses
 			return
 		}
@@ -38,7 +37,7 @@ func (q *pipe) lower() {
 	if q.raised != nil {
 		q.raised.n.Loop.StopTimer(&q.patience)
 		if !q.raised.gone {
-			_ = sys.SetRcvLowat(int(q.raised.fd), 1) // what there is counts from now on: the kernel wakes the wait
+			_ = q.raised.n.sock.SetRcvLowat(int(q.raised.fd), 1) // what there is counts from now on: the kernel wakes the wait
 		}
 		q.raised = nil
 	}
@@ -54,6 +53,7 @@ func (q *pipe) Expire(*loop.Timer) {
 type pipes struct {
 	idle  []*pipe
 	limit int
+	sock  loop.Sockets
 	open  func(size int) (r, w, room int, err error)
 	inUse int
 	low   int
@@ -79,22 +79,22 @@ func (p *pipes) get() (*pipe, error) {
 func (p *pipes) put(q *pipe) {
 	p.inUse--
 	if q.held > 0 || len(p.idle) >= p.limit {
-		q.close()
+		q.close(p.sock)
 		return
 	}
 	p.idle = append(p.idle, q)
 }
 
-func (q *pipe) close() {
-	_ = sys.Close(q.r)
-	_ = sys.Close(q.w)
+func (q *pipe) close(sock loop.Sockets) {
+	_ = sock.Close(q.r)
+	_ = sock.Close(q.w)
 }
 
 // trim closes the pipes that were not needed since the last trim.
 func (p *pipes) trim() {
 	n := min(p.low, len(p.idle))
 	for _, q := range p.idle[:n] {
-		q.close()
+		q.close(p.sock)
 	}
 	p.idle = append(p.idle[:0], p.idle[n:]...)
 	p.low = len(p.idle)

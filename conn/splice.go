@@ -164,7 +164,7 @@ func (s *splicer) fill() error {
 		if err := r.check(); err != nil {
 			return ended(err)
 		}
-		n := sys.Splice(int(s.src.fd), s.p.w, int(min(s.left, int64(s.p.room))), false)
+		n := s.src.n.sock.Splice(int(s.src.fd), s.p.w, int(min(s.left, int64(s.p.room))), false)
 		switch {
 		case n > 0:
 			s.left -= int64(n)
@@ -224,7 +224,7 @@ func (s *splicer) drain() error {
 			return err
 		}
 		// Never SPLICE_F_MORE: it gains nothing measurable, and when the source pauses the last segment would wait 200 ms.
-		n := sys.Splice(s.p.r, int(s.dst.fd), s.p.held, false)
+		n := s.dst.n.sock.Splice(s.p.r, int(s.dst.fd), s.p.held, false)
 		switch {
 		case n > 0:
 			s.p.held -= int(n)

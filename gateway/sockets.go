@@ -54,7 +54,7 @@ func alone(address string) error {
 }
 
 func openOne(cfg conn.ListenConfig, nonblock bool) (int, string, error) {
-	fd, addr, err := conn.OpenListener(cfg, nonblock)
+	fd, addr, err := conn.OpenListener(sys.KernelSockets{}, cfg, nonblock)
 	if err != nil || !addr.IsValid() {
 		return fd, cfg.Address, err
 	}

@@ -28,6 +28,10 @@ type Driver interface {
 	Wake()
 	// Return gives back a block that a Result lent.
 	Return(b *buf.Block)
+	// Now is the monotonic time in nanoseconds that Wait's timeouts and the loop's timers count in.
+	Now() int64
+	// Sockets are the calls on descriptors that answer at once. Any thread may use them.
+	Sockets() Sockets
 	// NonBlocking reports whether sockets must have O_NONBLOCK set (epoll) or must not (io_uring).
 	NonBlocking() bool
 	// Stats are the driver's own counters.

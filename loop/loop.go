@@ -88,6 +88,9 @@ var clock = time.Now()
 
 func monotonic() int64 { return int64(time.Since(clock)) }
 
+// Monotonic is the machine's monotonic time in nanoseconds, the clock of drivers that have no other.
+func Monotonic() int64 { return monotonic() }
+
 // Start starts a loop on a thread of its own and returns when its driver is open.
 func Start(cfg Config) (*Loop, error) {
 	l := &Loop{cfg: cfg, blocking: cfg.Blocking, traceSpawns: cfg.TraceSpawns, done: make(chan struct{})}
@@ -132,7 +135,7 @@ func (l *Loop) main(opened chan<- error) {
 		opened <- err
 		return
 	}
-	l.now = monotonic()
+	l.now = l.driver.Now()
 	l.wheel.init(l.now)
 	l.idle.Expirer = idleTrim{l}
 	l.StartTimer(&l.idle, trimInterval)
@@ -175,7 +178,7 @@ func (l *Loop) tick() error {
 	}
 	err := l.driver.Wait(wait)
 	l.box.asleep.Store(false)
-	l.now = monotonic()
+	l.now = l.driver.Now()
 	l.driver.Reap()
 	return err
 }
@@ -220,6 +223,9 @@ func (l *Loop) DriverName() string { return l.driver.Name() }
 
 // NonBlocking reports whether sockets given to this loop must be non-blocking.
 func (l *Loop) NonBlocking() bool { return l.driver.NonBlocking() }
+
+// Sockets are the calls on descriptors of the loop's network that answer at once.
+func (l *Loop) Sockets() Sockets { return l.driver.Sockets() }
 
 // Submit starts an operation; op.Done gets its results.
 func (l *Loop) Submit(op *Op) {

@@ -41,6 +41,16 @@ func StreamSocket(family int, nonblock bool) (int, error) {
 	return fd, os.NewSyscallError("socket", err)
 }
 
+// StreamPair opens two connected Unix stream sockets.
+func StreamPair(nonblock bool) ([2]int, error) {
+	typ := unix.SOCK_STREAM | unix.SOCK_CLOEXEC
+	if nonblock {
+		typ |= unix.SOCK_NONBLOCK
+	}
+	p, err := unix.Socketpair(unix.AF_UNIX, typ, 0)
+	return p, os.NewSyscallError("socketpair", err)
+}
+
 // ListenOptions says how a listening socket is set up.
 type ListenOptions struct {
 	Backlog   int  // length of the accept queue
@@ -102,6 +112,12 @@ func SetLinger0(fd int) error {
 // SetNonblock sets or clears O_NONBLOCK.
 func SetNonblock(fd int, on bool) error {
 	return os.NewSyscallError("fcntl O_NONBLOCK", unix.SetNonblock(fd, on))
+}
+
+// Nonblock reports whether O_NONBLOCK is set.
+func Nonblock(fd int) (bool, error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return flags&unix.O_NONBLOCK != 0, os.NewSyscallError("fcntl F_GETFL", err)
 }
 
 // SocketError takes the pending error of a socket (SO_ERROR) as -errno, 0 for none.

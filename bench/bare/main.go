@@ -35,7 +35,7 @@ func main() {
 		log.Fatal(err)
 	}
 	cfg := conn.ListenConfig{Address: *listen}
-	fd, _, err := conn.OpenListener(cfg, l.NonBlocking())
+	fd, _, err := conn.OpenListener(l.Sockets(), cfg, l.NonBlocking())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func eachDriver(t *testing.T, lim conn.Limits, f func(r *rig)) {
 				t.Fatal(err)
 			}
 			r := &rig{T: t, l: l, accepted: make(chan *conn.Conn, 4)}
-			fd, addr, err := conn.OpenListener(conn.ListenConfig{Address: "127.0.0.1:0"}, l.NonBlocking())
+			fd, addr, err := conn.OpenListener(l.Sockets(), conn.ListenConfig{Address: "127.0.0.1:0"}, l.NonBlocking())
 			if err != nil {
 				t.Fatal(err)
 			}

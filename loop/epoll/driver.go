@@ -61,6 +61,12 @@ func New(cfg loop.DriverConfig) (loop.Driver, error) {
 // Name is "epoll".
 func (d *Driver) Name() string { return "epoll" }
 
+// Now is the machine's monotonic time.
+func (d *Driver) Now() int64 { return loop.Monotonic() }
+
+// Sockets are the kernel's.
+func (d *Driver) Sockets() loop.Sockets { return sys.KernelSockets{} }
+
 // NonBlocking is true: readiness needs sockets that never wait.
 func (d *Driver) NonBlocking() bool { return true }
 

@@ -75,6 +75,12 @@ func Probe() error { return ring.Probe() }
 // Name is "uring".
 func (d *Driver) Name() string { return "uring" }
 
+// Now is the machine's monotonic time.
+func (d *Driver) Now() int64 { return loop.Monotonic() }
+
+// Sockets are the kernel's.
+func (d *Driver) Sockets() loop.Sockets { return sys.KernelSockets{} }
+
 // NonBlocking is false: on a socket with O_NONBLOCK io_uring answers EAGAIN instead of waiting.
 func (d *Driver) NonBlocking() bool { return false }
 

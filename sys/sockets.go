@@ -1,0 +1,68 @@
+package sys
+
+import "net/netip"
+
+// KernelSockets gives this package's calls on sockets as methods, for callers that work with whichever network they are given:
+// the machine's own, or a simulated one (loop.Sockets).
+type KernelSockets struct{}
+
+// StreamSocket opens a stream socket of a family, as the function of that name does.
+func (KernelSockets) StreamSocket(family int, nonblock bool) (int, error) {
+	return StreamSocket(family, nonblock)
+}
+
+// StreamPair opens two connected Unix stream sockets.
+func (KernelSockets) StreamPair(nonblock bool) ([2]int, error) { return StreamPair(nonblock) }
+
+// Listen opens a listening stream socket.
+func (KernelSockets) Listen(addr *Sockaddr, o ListenOptions) (int, error) { return Listen(addr, o) }
+
+// Dup copies a descriptor.
+func (KernelSockets) Dup(fd int) (int, error) { return Dup(fd) }
+
+// Close closes a descriptor.
+func (KernelSockets) Close(fd int) error { return Close(fd) }
+
+// Getsockname gives a socket's local address.
+func (KernelSockets) Getsockname(fd int) (netip.AddrPort, error) { return Getsockname(fd) }
+
+// Getpeername gives the peer's address.
+func (KernelSockets) Getpeername(fd int) (netip.AddrPort, error) { return Getpeername(fd) }
+
+// SetNoDelay switches Nagle's algorithm off, or on.
+func (KernelSockets) SetNoDelay(fd int, on bool) error { return SetNoDelay(fd, on) }
+
+// SetRcvLowat sets how many bytes make a socket readable.
+func (KernelSockets) SetRcvLowat(fd, bytes int) error { return SetRcvLowat(fd, bytes) }
+
+// SetLinger0 makes the next close send RST instead of FIN.
+func (KernelSockets) SetLinger0(fd int) error { return SetLinger0(fd) }
+
+// SetNonblock sets or clears O_NONBLOCK.
+func (KernelSockets) SetNonblock(fd int, on bool) error { return SetNonblock(fd, on) }
+
+// Nonblock reports whether O_NONBLOCK is set.
+func (KernelSockets) Nonblock(fd int) (bool, error) { return Nonblock(fd) }
+
+// Shutdown ends one or both directions.
+func (KernelSockets) Shutdown(fd, how int) error { return Shutdown(fd, how) }
+
+// Pipe opens a non-blocking pipe.
+func (KernelSockets) Pipe(size int) (r, w, room int, err error) { return Pipe(size) }
+
+// Splice moves bytes between a socket and a pipe.
+func (KernelSockets) Splice(in, out, n int, more bool) int32 { return Splice(in, out, n, more) }
+
+// Accept takes one connection off a listening socket without waiting.
+func (KernelSockets) Accept(fd int32, nonblock bool) int32 { return Accept(fd, nonblock) }
+
+// Connect starts a connection; on a blocking socket it waits for it.
+func (KernelSockets) Connect(fd int32, addr *Sockaddr) int32 {
+	return Connect(fd, addr.Pointer(), addr.Len())
+}
+
+// Recv reads without waiting.
+func (KernelSockets) Recv(fd int32, b []byte) int32 { return Recv(fd, b) }
+
+// Send writes without waiting.
+func (KernelSockets) Send(fd int32, b []byte, flags uint32) int32 { return Send(fd, b, flags) }
