@@ -386,7 +386,7 @@ func TestOtherDirectionOfASplicedSocket(t *testing.T) {
 func TestPipesAreKeptAndTrimmed(t *testing.T) {
 	eachDriver(t, func(e *env) {
 		e.run(func(t *loop.Task) {
-			p := &pipes{limit: 2, open: sys.Pipe}
+			p := &pipes{limit: 2, sock: sys.KernelSockets{}, open: sys.Pipe}
 			var out []*pipe
 			for range 3 {
 				out = append(out, got(p.get()))
