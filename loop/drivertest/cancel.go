@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ringway/ringway/loop"
@@ -54,9 +53,9 @@ func cancelWaiting(k *kit) {
 	if r := k.cancel(p); r.N != -sys.ECANCELED {
 		k.Fatalf("a cancelled send gave %d", r.N)
 	}
-	read(peer, n)
+	k.read(peer, n)
 	k.want(k.start(loop.Op{Code: loop.OpSend, FD: int32(fd), Buf: []byte("sent")}), 4)
-	if got := read(peer, 4); string(got) != "sent" {
+	if got := k.read(peer, 4); string(got) != "sent" {
 		k.Fatalf("peer got %q", got)
 	}
 }
@@ -108,12 +107,13 @@ func cancelRandom(k *kit) {
 	writer.Go(func() {
 		rng := rand.New(rand.NewPCG(1, 2))
 		for sent := 0; sent < len(data); {
-			n, err := syscall.Write(peer, data[sent:min(sent+1+rng.IntN(3000), len(data))])
-			if err != nil && err != syscall.EINTR {
-				k.Errorf("write: %v", err)
+			part := data[sent:min(sent+1+rng.IntN(3000), len(data))]
+			n := k.send(peer, part)
+			if n < len(part) {
+				k.Errorf("wrote %d of %d bytes", n, len(part))
 				return
 			}
-			sent += max(n, 0)
+			sent += n
 			if rng.IntN(8) == 0 {
 				time.Sleep(20 * time.Microsecond)
 			}

@@ -11,7 +11,7 @@ import (
 // socket opens an unconnected socket, set up for the driver.
 func (k *kit) socket(family int) int {
 	k.Helper()
-	fd, err := sys.StreamSocket(family, k.d.NonBlocking())
+	fd, err := k.net.StreamSocket(family, k.d.NonBlocking())
 	k.check(err)
 	return k.own(fd)
 }
@@ -66,7 +66,7 @@ func connectCancelled(k *kit) {
 func connectUnixFull(k *kit) {
 	addr := new(sys.Sockaddr)
 	k.check(addr.SetUnix(filepath.Join(k.TempDir(), "full")))
-	lfd, err := sys.Listen(addr, sys.ListenOptions{Backlog: 1, NonBlock: true})
+	lfd, err := k.net.Listen(addr, sys.ListenOptions{Backlog: 1, NonBlock: true})
 	k.check(err)
 	k.own(lfd)
 	for range 8 {
@@ -75,7 +75,7 @@ func connectUnixFull(k *kit) {
 		if !p.ended {
 			k.cancel(p)
 		}
-		_, err := syscall.Getpeername(int(p.op.FD))
+		_, err := k.net.Getpeername(int(p.op.FD))
 		if connected := err == nil; connected != (p.last().N == 0) {
 			k.Fatalf("connect gave %d, getpeername %v", p.last().N, err)
 		}
@@ -108,9 +108,11 @@ func acceptMany(k *kit) {
 		return len(got) == clients
 	})
 	for fd := range got {
-		flags, _, e := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
-		if e != 0 || (flags&syscall.O_NONBLOCK != 0) != k.d.NonBlocking() {
-			k.Fatalf("an accepted socket has flags %#x (%v)", flags, e)
+		if nonblock, err := k.net.Nonblock(fd); err != nil || nonblock != k.d.NonBlocking() {
+			k.Fatalf("an accepted socket is non-blocking: %v (%v)", nonblock, err)
+		}
+		if _, kernel := k.net.(sys.KernelSockets); !kernel {
+			continue
 		}
 		if flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0); flags&syscall.FD_CLOEXEC == 0 {
 			k.Fatal("an accepted socket would survive exec")

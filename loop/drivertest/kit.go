@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/netip"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ const patience = 20 * time.Second
 type kit struct {
 	*testing.T
 	d       loop.Driver
+	net     loop.Sockets // the network that d works on
 	reaping bool
 	probes  []*probe
 	fds     map[int]bool // open descriptors of the case
@@ -31,7 +31,7 @@ func newKit(t *testing.T, open loop.NewDriver, cfg loop.DriverConfig) *kit {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	return &kit{T: t, d: d, fds: map[int]bool{}}
+	return &kit{T: t, d: d, net: d.Sockets(), fds: map[int]bool{}}
 }
 
 // probe is an operation with the results that it had.
@@ -191,7 +191,7 @@ func (k *kit) closeAll() {
 		k.Errorf("Close: %v", err)
 	}
 	for fd := range k.fds {
-		if err := syscall.Close(fd); err != nil {
+		if err := k.net.Close(fd); err != nil {
 			k.Errorf("close %d: %v", fd, err)
 		}
 	}
@@ -214,7 +214,7 @@ func (k *kit) own(fd int) int {
 func (k *kit) closeNow(fd int) {
 	k.Helper()
 	delete(k.fds, fd)
-	k.check(syscall.Close(fd))
+	k.check(k.net.Close(fd))
 }
 
 // closeByDriver closes a descriptor that the driver knows.
@@ -224,12 +224,12 @@ func (k *kit) closeByDriver(fd int) {
 	delete(k.fds, fd)
 }
 
-// pair gives two ends of a Unix stream: ours, set up for the driver, and a blocking one for plain system calls.
+// pair gives two ends of a Unix stream: ours, set up for the driver, and one for calls that answer at once.
 func (k *kit) pair() (ours, peer int) {
 	k.Helper()
-	p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	p, err := k.net.StreamPair(false)
 	k.check(err)
-	k.check(sys.SetNonblock(p[0], k.d.NonBlocking()))
+	k.check(k.net.SetNonblock(p[0], k.d.NonBlocking()))
 	return k.own(p[0]), k.own(p[1])
 }
 
@@ -238,20 +238,20 @@ func (k *kit) listen(backlog int) (fd int, addr *sys.Sockaddr) {
 	k.Helper()
 	addr = new(sys.Sockaddr)
 	k.check(addr.SetAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
-	fd, err := sys.Listen(addr, sys.ListenOptions{Backlog: backlog, NonBlock: k.d.NonBlocking()})
+	fd, err := k.net.Listen(addr, sys.ListenOptions{Backlog: backlog, NonBlock: k.d.NonBlocking()})
 	k.check(err)
-	at, err := sys.Getsockname(fd)
+	at, err := k.net.Getsockname(fd)
 	k.check(err)
 	k.check(addr.SetAddrPort(at))
 	return k.own(fd), addr
 }
 
-// dial opens a blocking connection to addr with plain system calls.
+// dial opens a connection to addr without the driver.
 func (k *kit) dial(addr *sys.Sockaddr) int {
 	k.Helper()
-	fd, err := sys.StreamSocket(addr.Family(), false)
+	fd, err := k.net.StreamSocket(addr.Family(), false)
 	k.check(err)
-	if n := sys.Connect(int32(fd), addr.Pointer(), addr.Len()); n != 0 {
+	if n := k.net.Connect(int32(fd), addr); n != 0 {
 		k.Fatal(sys.Error("connect", n))
 	}
 	return k.own(fd)
@@ -262,8 +262,8 @@ func (k *kit) tcpPair() (ours, peer int) {
 	k.Helper()
 	lfd, addr := k.listen(8)
 	peer = k.dial(addr)
-	k.check(sys.SetNonblock(lfd, false))
-	fd := sys.Accept(int32(lfd), k.d.NonBlocking())
+	k.check(k.net.SetNonblock(lfd, false))
+	fd := k.net.Accept(int32(lfd), k.d.NonBlocking())
 	if fd < 0 {
 		k.Fatal(sys.Error("accept", fd))
 	}
@@ -273,27 +273,47 @@ func (k *kit) tcpPair() (ours, peer int) {
 
 func (k *kit) write(fd int, data string) {
 	k.Helper()
-	n, err := syscall.Write(fd, []byte(data))
-	if k.check(err); n != len(data) {
+	if n := k.send(fd, []byte(data)); n != len(data) {
 		k.Fatalf("wrote %d of %d bytes", n, len(data))
 	}
 }
 
-// read reads exactly n bytes of a blocking socket. It may be called from any goroutine, and gives less at the end.
-func read(fd, n int) []byte {
-	out := make([]byte, n)
-	got := 0
-	for got < n {
-		m, err := syscall.Read(fd, out[got:])
-		if err == syscall.EINTR {
-			continue
+// pause is how long a call that would wait is put off.
+const pause = 20 * time.Microsecond
+
+// send writes all of b without the driver, and says how much it wrote before an error. Any goroutine may call it.
+func (k *kit) send(fd int, b []byte) int {
+	for sent := 0; ; {
+		if sent == len(b) {
+			return sent
 		}
-		if err != nil || m == 0 {
-			break
+		switch n := k.net.Send(int32(fd), b[sent:], 0); {
+		case n >= 0:
+			sent += int(n)
+		case n == -sys.EAGAIN:
+			time.Sleep(pause)
+		default:
+			return sent
 		}
-		got += m
 	}
-	return out[:got]
+}
+
+// read reads exactly n bytes without the driver, and gives less at the end of the stream. Any goroutine may call it.
+func (k *kit) read(fd, n int) []byte {
+	out := make([]byte, n)
+	for got := 0; ; {
+		if got == n {
+			return out
+		}
+		switch m := k.net.Recv(int32(fd), out[got:]); {
+		case m > 0:
+			got += int(m)
+		case m == -sys.EAGAIN:
+			time.Sleep(pause)
+		default:
+			return out[:got]
+		}
+	}
 }
 
 func openDescriptors(t *testing.T) int {

@@ -119,7 +119,7 @@ func manyOps(k *kit) {
 	var recvs, sends []*probe
 	for range 100 {
 		a, b := k.pair()
-		k.check(sys.SetNonblock(b, k.d.NonBlocking()))
+		k.check(k.net.SetNonblock(b, k.d.NonBlocking()))
 		recvs = append(recvs, k.recv(a, false))
 		sends = append(sends, k.start(loop.Op{Code: loop.OpSend, FD: int32(b), Buf: []byte(fmt.Sprintf("%03d", len(sends)))}))
 	}

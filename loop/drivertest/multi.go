@@ -37,7 +37,7 @@ func multiGoesOn(k *kit) {
 	if string(*got) != "onetwothree" {
 		k.Fatalf("received %q", *got)
 	}
-	k.check(sys.Shutdown(peer, sys.SHUT_WR))
+	k.check(k.net.Shutdown(peer, sys.SHUT_WR))
 	k.want(p, 0)
 }
 
@@ -64,7 +64,7 @@ func multiCancelRandom(k *kit) {
 		for rest := data; len(rest) > 0; {
 			n := min(len(rest), 1+rand.IntN(9000))
 			for out := rest[:n]; len(out) > 0; {
-				m := sys.Send(int32(peer), out, 0)
+				m := k.net.Send(int32(peer), out, 0)
 				if m < 0 {
 					time.Sleep(100 * time.Microsecond)
 					continue

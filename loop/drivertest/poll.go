@@ -21,7 +21,7 @@ func (k *kit) wantEvents(p *probe, events int32) {
 func (k *kit) fill(fd int) int {
 	n := 0
 	for chunk := pattern(64 << 10); ; {
-		m := sys.Send(int32(fd), chunk, 0)
+		m := k.net.Send(int32(fd), chunk, 0)
 		if m == -sys.EAGAIN {
 			return n
 		}
@@ -52,7 +52,7 @@ func pollOut(k *kit) {
 	n := k.fill(fd)
 	p := k.poll(fd, sys.POLLOUT)
 	k.wantNone(p)
-	read(peer, n)
+	k.read(peer, n)
 	k.wantEvents(p, sys.POLLOUT)
 }
 
@@ -66,7 +66,7 @@ func pollEither(k *kit) {
 	k.wantData(k.recv(fd, false), "x")
 	p = k.poll(fd, sys.POLLIN|sys.POLLOUT)
 	k.wantNone(p)
-	read(peer, n)
+	k.read(peer, n)
 	k.wantEvents(p, sys.POLLOUT)
 }
 
@@ -87,7 +87,7 @@ func pollHangup(k *kit) {
 	k.wantData(k.recv(fd, true), "second")
 	p = k.poll(fd, sys.POLLRDHUP)
 	k.wantNone(p)
-	k.check(sys.Shutdown(peer, sys.SHUT_WR))
+	k.check(k.net.Shutdown(peer, sys.SHUT_WR))
 	k.wantEvents(p, sys.POLLRDHUP)
 }
 
@@ -96,7 +96,7 @@ func closeDescriptor(k *kit) {
 	k.write(peer, "x")
 	k.wantData(k.recv(fd, false), "x")
 	k.closeByDriver(fd)
-	if got := read(peer, 1); len(got) != 0 {
+	if got := k.read(peer, 1); len(got) != 0 {
 		k.Fatalf("the peer of a closed socket read %q", got)
 	}
 }

@@ -25,7 +25,7 @@ func quietSend(k *kit) {
 	if time.Since(began) > patience/2 {
 		k.Fatal("Hurry did not end the wait")
 	}
-	if got := string(read(peer, 5)); got != "hello" {
+	if got := string(k.read(peer, 5)); got != "hello" {
 		k.Fatalf("peer got %q", got)
 	}
 	k.again(p)
@@ -38,7 +38,7 @@ func quietSend(k *kit) {
 	k.turn(patience)
 	k.wantData(r, "x")
 	k.want(p, 5)
-	if got := string(read(peer, 10)); got != "hellohello" {
+	if got := string(k.read(peer, 10)); got != "hellohello" {
 		k.Fatalf("peer got %q", got)
 	}
 }
@@ -64,12 +64,12 @@ func quietFull(k *kit) {
 	}
 	k.wantNone(p)
 	for i, n := range sent {
-		if !bytes.Equal(read(peer, n), data[:n]) {
+		if !bytes.Equal(k.read(peer, n), data[:n]) {
 			k.Fatalf("send %d brought other bytes", i)
 		}
 	}
 	r := k.end(p)
-	if r.N <= 0 || !bytes.Equal(read(peer, int(r.N)), data[:r.N]) {
+	if r.N <= 0 || !bytes.Equal(k.read(peer, int(r.N)), data[:r.N]) {
 		k.Fatalf("the send that waited brought other bytes: %d", r.N)
 	}
 }
@@ -114,7 +114,7 @@ func quietMany(k *kit) {
 		}
 	}
 	for _, peer := range peers {
-		if got := string(read(peer, 3)); got != "xxx" {
+		if got := string(k.read(peer, 3)); got != "xxx" {
 			k.Fatalf("peer got %q", got)
 		}
 	}

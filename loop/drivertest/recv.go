@@ -57,7 +57,7 @@ func recvEnd(k *kit) {
 		fd, peer := k.tcpPair()
 		waiting := k.recv(fd, pollFirst)
 		k.wantNone(waiting)
-		k.check(sys.Shutdown(peer, sys.SHUT_WR))
+		k.check(k.net.Shutdown(peer, sys.SHUT_WR))
 		k.want(waiting, 0)
 		k.want(k.recv(fd, pollFirst), 0) // the end stays
 
@@ -76,7 +76,7 @@ func recvReset(k *kit) {
 		if waiting {
 			k.wantNone(p)
 		}
-		k.check(sys.SetLinger0(peer))
+		k.check(k.net.SetLinger0(peer))
 		k.closeNow(peer)
 		k.want(p, -sys.ECONNRESET)
 	}

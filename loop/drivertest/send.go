@@ -12,7 +12,7 @@ func sendBytes(k *kit) {
 	fd, peer := k.tcpPair()
 	k.want(k.start(loop.Op{Code: loop.OpSend, FD: int32(fd), Buf: []byte("one "), NotLast: true}), 4)
 	k.want(k.start(loop.Op{Code: loop.OpSend, FD: int32(fd), Buf: []byte("two")}), 3)
-	if got := read(peer, 7); string(got) != "one two" {
+	if got := k.read(peer, 7); string(got) != "one two" {
 		k.Fatalf("peer got %q", got)
 	}
 }
@@ -31,7 +31,7 @@ func sendShort(k *kit) {
 	k.wantNone(p)
 
 	got := make(chan []byte, 1)
-	go func() { got <- read(peer, len(data)) }()
+	go func() { got <- k.read(peer, len(data)) }()
 	sends := 1
 	for {
 		r := k.end(p)
@@ -62,7 +62,7 @@ func sendMessage(k *kit) {
 		m.Set([]byte(parts[0]), []byte(parts[1]))
 		n := len(parts[0]) + len(parts[1])
 		k.want(k.start(loop.Op{Code: loop.OpSendmsg, FD: int32(fd), Msg: m}), int32(n))
-		if got := string(read(peer, n)); got != parts[0]+parts[1] {
+		if got := string(k.read(peer, n)); got != parts[0]+parts[1] {
 			k.Fatalf("peer got %q", got)
 		}
 	}
@@ -75,7 +75,7 @@ func sendMessage(k *kit) {
 	if n < len(head) || n >= len(head)+len(body) {
 		k.Fatalf("a message larger than the socket's buffer took %d bytes", n)
 	}
-	if got := read(peer, n); !bytes.Equal(got[:len(head)], head) || !bytes.Equal(got[len(head):], body[:n-len(head)]) {
+	if got := k.read(peer, n); !bytes.Equal(got[:len(head)], head) || !bytes.Equal(got[len(head):], body[:n-len(head)]) {
 		k.Fatal("the peer got other bytes")
 	}
 }

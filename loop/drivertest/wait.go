@@ -73,9 +73,9 @@ func waitTimeout(k *kit) {
 	}
 	for _, d := range []time.Duration{0, time.Millisecond, 1500 * time.Microsecond, 30 * time.Millisecond} {
 		for deadline := time.Now().Add(patience); ; {
-			began := time.Now()
+			began := k.d.Now()
 			k.turn(d)
-			took := time.Since(began)
+			took := time.Duration(k.d.Now() - began)
 			if d > 0 && took < d { // it may end early without reason, but not always
 				if time.Now().After(deadline) {
 					k.Fatalf("waits of %v always end early", d)
@@ -93,7 +93,7 @@ func waitTimeout(k *kit) {
 	fd, peer := k.pair()
 	p := k.recv(fd, false)
 	k.settle()
-	time.AfterFunc(5*time.Millisecond, func() { _, _ = syscall.Write(peer, []byte("x")) })
+	time.AfterFunc(5*time.Millisecond, func() { k.send(peer, []byte("x")) })
 	for !p.ended {
 		k.turn(-1)
 	}
@@ -159,15 +159,10 @@ func signalStorm(k *kit) {
 		p := k.recv(fd, i%2 == 0)
 		k.turn(time.Millisecond)
 		word := []byte(fmt.Sprint("word ", i))
-		for {
-			if _, err := syscall.Write(peer, word); err != syscall.EINTR {
-				k.check(err)
-				break
-			}
-		}
+		k.write(peer, string(word))
 		k.wantData(p, string(word))
 		k.want(k.start(loop.Op{Code: loop.OpSend, FD: int32(fd), Buf: word}), int32(len(word)))
-		if got := read(peer, len(word)); string(got) != string(word) {
+		if got := k.read(peer, len(word)); string(got) != string(word) {
 			k.Fatalf("peer got %q, want %q", got, word)
 		}
 		if i%50 == 0 {
@@ -197,17 +192,18 @@ func closeInFlight(k *kit) {
 	}
 	// The listener is gone although this thread lives on: nothing keeps it but the closed driver.
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		fd, err := sys.StreamSocket(addr.Family(), false)
+		fd, err := k.net.StreamSocket(addr.Family(), false)
 		k.check(err)
-		// Bounded, since the queue of a listener that lives on fills up.
-		k.check(syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &syscall.Timeval{Usec: 100_000}))
-		_, _, e := syscall.Syscall(syscall.SYS_CONNECT, uintptr(fd), uintptr(addr.Pointer()), uintptr(addr.Len()))
-		k.check(syscall.Close(fd))
-		if e == syscall.ECONNREFUSED {
+		if _, kernel := k.net.(sys.KernelSockets); kernel { // bounded, since the queue of a listener that lives on fills up
+			k.check(syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &syscall.Timeval{Usec: 100_000}))
+		}
+		n := k.net.Connect(int32(fd), addr)
+		k.check(k.net.Close(fd))
+		if n == -sys.ECONNREFUSED {
 			return
 		}
 		if time.Now().After(deadline) {
-			k.Fatalf("a listener outlived its descriptor and its driver: connect gave %v", e)
+			k.Fatalf("a listener outlived its descriptor and its driver: connect gave %d", n)
 		}
 	}
 }
