@@ -19,6 +19,11 @@ const turn = 4 << 20
 // get, dst's writes fail from then on (WriteErr). Splice must run in a task of the connections' loop; the other direction
 // may be spliced by another task at the same time.
 func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, error) {
+	return spliceBy(t, dst, src, n, onMoved, nil)
+}
+
+// spliceBy is Splice whose waits for src are bounded by a pace, if that is not nil.
+func spliceBy(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64), by *pace) (int64, error) {
 	s := &src.rd.splice
 	if s.t != nil {
 		panic("conn: two splices from one connection")
@@ -36,7 +41,7 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	*s = splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved}
+	*s = splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved, by: by}
 	defer s.release()
 	src.rd.splicing = s
 	if err = src.rd.quiesce(); err == nil {
@@ -66,6 +71,7 @@ type splicer struct {
 	left     int64 // bytes not taken from src yet
 	moved    int64 // bytes given to dst
 	onMoved  func(int64)
+	by       *pace // bounds the waits for src; nil: they last until something comes
 }
 
 // release lets src be read again.
@@ -198,6 +204,9 @@ const (
 
 // waitForMore waits until src has something worth a step.
 func (s *splicer) waitForMore() error {
+	if s.by != nil {
+		return s.by.await(s)
+	}
 	if s.src.unix || s.p.misses >= maxMisses {
 		s.p.lower()
 		return s.src.rd.waitReadable()
