@@ -49,7 +49,9 @@ func (f *formatter) appendJSON(dst []byte, v *view) []byte {
 	dst = appendText(dst, `,"host":`, v.text[textHost])
 	dst = appendText(dst, `,"path":`, v.text[textPath])
 	dst = appendText(dst, `,"protocol":`, v.text[textProtocol])
-	dst = appendNumber(dst, `,"status":`, uint64(v.status))
+	if len(v.text[textEnd]) == 0 {
+		dst = appendNumber(dst, `,"status":`, uint64(v.status))
+	}
 	dst = appendNumber(dst, `,"bytes_in":`, v.bytesIn)
 	dst = appendNumber(dst, `,"bytes_out":`, v.bytesOut)
 	dst = appendNumber(dst, `,"duration_us":`, micros(v.duration))
@@ -66,6 +68,7 @@ func (f *formatter) appendJSON(dst []byte, v *view) []byte {
 		dst = appendNumber(dst, `,"retries":`, uint64(v.retries))
 	}
 	dst = appendText(dst, `,"error":`, v.text[textCode])
+	dst = appendText(dst, `,"end":`, v.text[textEnd])
 	if v.truncated {
 		dst = append(dst, `,"truncated":true`...)
 	}

@@ -32,6 +32,11 @@ func TestJSONLine(t *testing.T) {
 	if got := line(&formatter{}, &Record{Duration: -5}); got != bare {
 		t.Errorf("got  %swant %s", got, bare)
 	}
+	session := `{"time":"1970-01-01T00:00:00.000000Z","listener":"db","host":"db.example","protocol":"tcp","bytes_in":1,"bytes_out":2,` +
+		`"duration_us":0,"end":"idle_timeout"}` + "\n"
+	if got := line(&formatter{}, &Record{Listener: "db", Host: []byte("db.example"), Protocol: "tcp", End: "idle_timeout", BytesIn: 1, BytesOut: 2}); got != session {
+		t.Errorf("got  %swant %s", got, session)
+	}
 	if got := line(&formatter{}, &Record{Time: -1}); !strings.Contains(got, "1969-12-31T23:59:59.999999Z") {
 		t.Errorf("before 1970: %s", got)
 	}
@@ -83,6 +88,7 @@ func TestTruncation(t *testing.T) {
 	r.Path = append(bytes.Repeat([]byte("p"), maxPath-1), "é"...) // its second byte is one too many
 	r.Referer = bytes.Repeat([]byte{0x80}, 5000)
 	r.Route = strings.Repeat("r", 500)
+	r.End = strings.Repeat("e", 500)
 	var got struct {
 		Method, Host, Path, Route string
 		Truncated                 bool
@@ -107,7 +113,7 @@ func FuzzLine(f *testing.F) {
 	f.Add([]byte("GET"), []byte("/a\"\\\n\xff"), []byte("h\x00"), "r\u2028", int64(1), uint16(200))
 	f.Fuzz(func(t *testing.T, method, path, agent []byte, route string, at int64, status uint16) {
 		r := &Record{Time: at, Duration: at, Method: method, Path: path, UserAgent: agent, Referer: path,
-			RequestID: method, Host: agent, Route: route, Upstream: route, Status: status}
+			RequestID: method, Host: agent, Route: route, Upstream: route, End: route, Status: status}
 		got := line(&formatter{}, r)
 		if !json.Valid([]byte(got)) || !utf8.ValidString(got) || strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, "}\n") {
 			t.Fatalf("not one JSON line: %q", got)

@@ -8,7 +8,8 @@ import (
 	"github.com/ringway/ringway/errs"
 )
 
-// Record is what is known of one finished request. Push copies it, so the
+// Record is what is known of one finished request, or of one session of layer 4: the server name it asked for is its Host,
+// the time to connect its UpstreamDuration. Push copies it, so the
 // slices may point into buffers that are reused afterwards.
 type Record struct {
 	Time             int64 // when the request's first byte came, Unix nanoseconds
@@ -32,11 +33,12 @@ type Record struct {
 	Cluster  string
 	Upstream string    // the endpoint that answered last; empty if none was asked
 	Code     errs.Code // empty if the request did not fail
+	End      string    // why a session of layer 4 ended; empty for requests, which have a status instead
 
 	Status   uint16
 	Retries  uint16
-	BytesIn  uint64 // request body
-	BytesOut uint64 // response body
+	BytesIn  uint64 // request body, or what a session's client sent
+	BytesOut uint64 // response body, or what it got
 }
 
 // The most bytes kept of each string. What is longer is cut at the end of a
@@ -65,13 +67,13 @@ const (
 //	64 uint16 client port
 //	66 uint8  client family: 0, 4 or 6
 //	67 uint8  1 if a string was cut
-//	68 uint16 × 12 lengths of the strings
+//	68 uint16 × 13 lengths of the strings
 const (
-	stringCount = 12
+	stringCount = 13
 	lengthsAt   = 68
 	headerSize  = lengthsAt + 2*stringCount
 
-	maxRecordSize = headerSize + maxMethod + maxHost + maxPath + maxReferer + maxUserAgent + 7*maxName
+	maxRecordSize = headerSize + maxMethod + maxHost + maxPath + maxReferer + maxUserAgent + 8*maxName
 )
 
 // cut returns how many bytes of s are kept: at most limit, and no part of a
@@ -99,13 +101,14 @@ func (r *Record) measure() (n lengths, size int, truncated bool) {
 		cut(r.Referer, maxReferer), cut(r.UserAgent, maxUserAgent), cut(r.RequestID, maxName),
 		cut(r.Protocol, maxName), cut(r.Listener, maxName), cut(r.Route, maxName),
 		cut(r.Cluster, maxName), cut(r.Upstream, maxName), cut(r.Code, maxName),
+		cut(r.End, maxName),
 	}
 	kept := 0
 	for _, v := range n {
 		kept += v
 	}
 	whole := len(r.Method) + len(r.Host) + len(r.Path) + len(r.Referer) + len(r.UserAgent) + len(r.RequestID) +
-		len(r.Protocol) + len(r.Listener) + len(r.Route) + len(r.Cluster) + len(r.Upstream) + len(r.Code)
+		len(r.Protocol) + len(r.Listener) + len(r.Route) + len(r.Cluster) + len(r.Upstream) + len(r.Code) + len(r.End)
 	return n, headerSize + kept, kept != whole
 }
 
@@ -141,7 +144,8 @@ func (r *Record) encode(b []byte, n *lengths, truncated bool) {
 	p = p[copy(p, r.Route[:n[8]]):]
 	p = p[copy(p, r.Cluster[:n[9]]):]
 	p = p[copy(p, r.Upstream[:n[10]]):]
-	copy(p, r.Code[:n[11]])
+	p = p[copy(p, r.Code[:n[11]]):]
+	copy(p, r.End[:n[12]])
 }
 
 // encodeClient writes the client's address. A zone is left out: it is a name
@@ -207,6 +211,7 @@ const (
 	textCluster
 	textUpstream
 	textCode
+	textEnd
 )
 
 // view is a record as the writer sees it: its strings lie in the ring and

@@ -43,6 +43,10 @@ var (
 		"Responses sent to clients, by class of status.", []string{"listener", "code_class"}, nil)
 	listenerDuration = prometheus.NewDesc("ringway_listener_request_duration_seconds",
 		"Time from a request's first byte to its response's last.", []string{"listener"}, nil)
+	listenerSessions = prometheus.NewDesc("ringway_listener_sessions_total",
+		"Sessions of layer 4 that have ended, and connections refused before their first request, by why.", []string{"listener", "end"}, nil)
+	listenerSessionDuration = prometheus.NewDesc("ringway_listener_session_duration_seconds",
+		"Time from a connection's coming to its session's end.", []string{"listener"}, nil)
 	endpointConnectErrors = prometheus.NewDesc("ringway_endpoint_connect_errors_total",
 		"Connections to an endpoint that did not come about, by error code.", []string{"cluster", "endpoint", "error"}, nil)
 	endpointRequestErrors = prometheus.NewDesc("ringway_endpoint_request_errors_total",
@@ -74,7 +78,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, endpointSeries)
 	describe(ch, taskSeries)
 	describe(ch, accessLogSeries)
-	for _, d := range []*prometheus.Desc{listenerRequests, listenerDuration,
+	for _, d := range []*prometheus.Desc{listenerRequests, listenerDuration, listenerSessions, listenerSessionDuration,
 		endpointConnectErrors, endpointRequestErrors, endpointResponseHead} {
 		ch <- d
 	}
@@ -124,6 +128,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 // sendListener sends what a listener has beyond plain numbers, too.
 func sendListener(ch chan<- prometheus.Metric, e *Listener) {
 	send(ch, listenerSeries, e, e.Name)
+	for i, n := range e.Sessions.Ends {
+		if n > 0 || e.Sessions.Layer4 {
+			ch <- prometheus.MustNewConstMetric(listenerSessions, prometheus.CounterValue, float64(n), e.Name, SessionEnd(i).String())
+		}
+	}
+	if e.Sessions.Layer4 {
+		sendHistogram(ch, listenerSessionDuration, &e.Sessions.Duration, e.Name)
+		return
+	}
 	for i, n := range e.Requests {
 		ch <- prometheus.MustNewConstMetric(listenerRequests, prometheus.CounterValue, float64(n), e.Name, classes[i])
 	}

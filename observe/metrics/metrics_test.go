@@ -131,8 +131,8 @@ func TestEveryFieldIsShown(t *testing.T) {
 	text := scrape(t, func() Snapshot { return s })
 	for prefix, fields := range map[string]int{
 		"ringway_loop_": reflect.TypeFor[LoopCounters]().NumField(),
-		// The array Requests is five series; the histogram is counted apart.
-		"ringway_listener_":     reflect.TypeFor[ListenerCounters]().NumField() - 2 + StatusClasses,
+		// The array Requests is five series, Sessions one for each end; the histograms are counted apart.
+		"ringway_listener_":     reflect.TypeFor[ListenerCounters]().NumField() - 3 + StatusClasses + int(sessionEnds),
 		"ringway_cluster_":      3,
 		"ringway_endpoint_":     reflect.TypeFor[EndpointCounters]().NumField() - 2 + int(endpointErrors),
 		"ringway_task":          reflect.TypeFor[TaskCounters]().NumField(),

@@ -69,6 +69,8 @@ type ListenerCounters struct {
 	BytesIn  uint64                // read from clients
 	BytesOut uint64                // written to clients
 	Duration Histogram             // first byte of a request to last byte of its response
+
+	Sessions SessionCounters
 }
 
 // CountStatus counts a response. A status outside 100 to 599 counts as 5xx:
@@ -93,6 +95,7 @@ func (c *ListenerCounters) Add(o *ListenerCounters) {
 	c.BytesIn += o.BytesIn
 	c.BytesOut += o.BytesOut
 	c.Duration.Add(&o.Duration)
+	c.Sessions.Add(&o.Sessions)
 }
 
 // Cluster is one cluster. Endpoints and Available are not per loop: a source
