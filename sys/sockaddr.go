@@ -74,6 +74,22 @@ func (s *Sockaddr) AddrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// Path is the path of a Unix socket's address; empty for others.
+func (s *Sockaddr) Path() string {
+	if s.raw.Addr.Family != unix.AF_UNIX {
+		return ""
+	}
+	un := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
+	var b []byte
+	for _, c := range un.Path {
+		if c == 0 {
+			break
+		}
+		b = append(b, byte(c))
+	}
+	return string(b)
+}
+
 // Ports stand in network byte order whatever the machine's own order is.
 func putPort(p *uint16, port uint16) {
 	b := (*[2]byte)(unsafe.Pointer(p))

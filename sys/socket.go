@@ -223,6 +223,15 @@ func (m *Msghdr) Set(a, b []byte) {
 	m.hdr.SetIovlen(n)
 }
 
+// Buffers gives the two buffers that Set was given, as far as they are not empty.
+func (m *Msghdr) Buffers() (a, b []byte) {
+	out := [2][]byte{}
+	for i := range int(m.hdr.Iovlen) {
+		out[i] = unsafe.Slice(m.iov[i].Base, m.iov[i].Len)
+	}
+	return out[0], out[1]
+}
+
 // Clear drops the pointers to the buffers.
 func (m *Msghdr) Clear() { m.iov = [2]unix.Iovec{} }
 
