@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"testing"
+	"time"
+)
+
+// drain takes all that is due at now.
+func drain(p plan, now int64) (got []spec, due int64) {
+	for {
+		s, d, ok := p.next(now)
+		if !ok {
+			return got, d
+		}
+		got = append(got, s)
+	}
+}
+
+func TestCycleSpreadsTargets(t *testing.T) {
+	c := &cycle{order: []int{0, 1, 2, 3}, interval: second, rounds: 2, until: never, sizes: sweep{from: 56}, start: 100}
+	var when []int64
+	for now := int64(100); !c.finished(); {
+		got, due := drain(c, now)
+		if len(got) != 1 || got[0].target != len(when)%4 || got[0].size != 56 {
+			t.Fatalf("at %d: %+v", now, got)
+		}
+		when = append(when, now-100)
+		now = due
+	}
+	if len(when) != 8 {
+		t.Fatalf("%d probes", len(when))
+	}
+	for i, at := range when {
+		if want := int64(i) * second / 4; at != want {
+			t.Errorf("probe %d at %v, want %v", i, time.Duration(at), time.Duration(want))
+		}
+	}
+}
+
+// A pause of the process is no reason for a burst: at most what maxLag covers goes at once, and nothing is left out.
+func TestCycleDoesNotCatchUp(t *testing.T) {
+	c := &cycle{order: []int{0}, interval: ms, rounds: 1000, until: never, start: 0}
+	got, _ := drain(c, 0)
+	if len(got) != 1 {
+		t.Fatalf("%d at the start", len(got))
+	}
+	got, due := drain(c, 500*ms)
+	if len(got) != 1 || due != 501*ms || c.slipped != 499*time.Millisecond {
+		t.Errorf("%d after a pause, the next at %v, slipped %v", len(got), time.Duration(due), c.slipped)
+	}
+	if got, _ = drain(c, 504*ms+ms/2); len(got) != 4 {
+		t.Errorf("%d after a short one, want 4", len(got))
+	}
+	total := 6
+	for now := 505 * ms; !c.finished(); now += ms {
+		got, _ = drain(c, now)
+		total += len(got)
+	}
+	if total != 1000 {
+		t.Errorf("%d probes, want 1000", total)
+	}
+}
+
+func TestCycleEnds(t *testing.T) {
+	c := &cycle{order: []int{0, 1}, interval: second, until: 3 * second}
+	n := 0
+	for now := int64(0); !c.finished(); now += ms {
+		got, _ := drain(c, now)
+		n += len(got)
+	}
+	if n != 6 {
+		t.Errorf("%d probes in three seconds, want 6", n)
+	}
+	if _, due, ok := (&cycle{until: never}).next(0); ok || due != never {
+		t.Error("no targets, and yet something to send")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	for _, c := range []struct {
+		s    sweep
+		want []int
+	}{
+		{sweep{from: 56}, []int{56, 56, 56}},
+		{sweep{64, 256, 64}, []int{64, 128, 192, 256, 64}},
+		{sweep{64, 250, 64}, []int{64, 128, 192, 64}},
+	} {
+		for i, want := range c.want {
+			if got := c.s.at(uint64(i)); got != want {
+				t.Errorf("%+v, round %d: %d, want %d", c.s, i, got, want)
+			}
+		}
+	}
+}
