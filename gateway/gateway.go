@@ -28,13 +28,23 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Version string // for the metrics
+	Machine Machine
+}
+
+// Machine is what a gateway runs on: the loops' driver and the network that its sockets belong to. The zero value is this
+// machine, with the driver that the configuration names.
+type Machine struct {
+	Name        DriverName
+	Driver      loop.NewDriver
+	NonBlocking bool // how listening sockets must be, as the driver's NonBlocking says
+	Sockets     loop.Sockets
 }
 
 // Gateway is a running worker.
 type Gateway struct {
 	spec     *Spec
 	log      *slog.Logger
-	driver   DriverName
+	machine  Machine
 	names    []string // of the listeners, sorted
 	tables   map[string]*route.Table
 	resolved map[string]*upstream.Resolved
@@ -61,11 +71,10 @@ func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
 }
 
 func (g *Gateway) start(ctx context.Context, o Options) error {
-	open, driver, err := ChooseDriver(g.spec.Runtime.Driver, g.log)
+	err := g.chooseMachine(o.Machine)
 	if err != nil {
 		return err
 	}
-	g.driver = driver
 	for name, s := range g.spec.Clusters {
 		if g.resolved[name], err = upstream.Resolve(ctx, name, s); err != nil {
 			return err
@@ -79,12 +88,12 @@ func (g *Gateway) start(ctx context.Context, o Options) error {
 		return err
 	}
 	g.limits(n)
-	sockets, err := g.listen(n, driver == Epoll)
+	sockets, err := g.listen(n)
 	if err != nil {
 		return err
 	}
-	if err := g.startLoops(n, open); err != nil {
-		closeSockets(sockets)
+	if err := g.startLoops(n); err != nil {
+		g.closeSockets(sockets)
 		return err
 	}
 	g.parts = make([]*part, n)
@@ -96,6 +105,17 @@ func (g *Gateway) start(ctx context.Context, o Options) error {
 	return g.startAdmin(o)
 }
 
+// chooseMachine fills what is not given with this machine's.
+func (g *Gateway) chooseMachine(m Machine) (err error) {
+	if m.Driver == nil {
+		m.Sockets = sys.KernelSockets{}
+		m.Driver, m.Name, err = ChooseDriver(g.spec.Runtime.Driver, g.log)
+		m.NonBlocking = m.Name == Epoll
+	}
+	g.machine = m
+	return err
+}
+
 // limits raises the bound of descriptors and gives Go's scheduler room beside the loops.
 func (g *Gateway) limits(loops int) {
 	files, err := sys.RaiseFileLimit()
@@ -104,7 +124,7 @@ func (g *Gateway) limits(loops int) {
 	}
 	g.bounds = g.clientBounds(files, loops)
 	loop.SetMaxProcs(loops)
-	g.log.Info("starting", "driver", string(g.driver), "loops", loops, "open_files_limit", files, "kernel", sys.Kernel())
+	g.log.Info("starting", "driver", string(g.machine.Name), "loops", loops, "open_files_limit", files, "kernel", sys.Kernel())
 }
 
 // clientBounds are the listeners' bounds of connections, scaled down where all together would take more than three quarters
@@ -126,10 +146,10 @@ func (g *Gateway) clientBounds(files uint64, loops int) map[string]int {
 	return out
 }
 
-func (g *Gateway) startLoops(n int, open loop.NewDriver) error {
+func (g *Gateway) startLoops(n int) error {
 	g.blocking = loop.NewBlocking(loop.DefaultBlockingLimits())
 	for i := range n {
-		cfg := loop.DefaultConfig(i, open)
+		cfg := loop.DefaultConfig(i, g.machine.Driver)
 		cfg.Pin, cfg.Blocking, cfg.Log = g.spec.Runtime.Pin, g.blocking, g.log
 		cfg.DriverSizes.RecvBlocks = g.spec.Runtime.Buffers
 		l, err := loop.Start(cfg)
@@ -142,19 +162,19 @@ func (g *Gateway) startLoops(n int, open loop.NewDriver) error {
 }
 
 // listen opens a socket for every listener and loop. The first of a listener decides the port where it is 0.
-func (g *Gateway) listen(loops int, nonblock bool) ([]map[string]int, error) {
+func (g *Gateway) listen(loops int) ([]map[string]int, error) {
 	sockets := make([]map[string]int, loops)
 	for i := range sockets {
 		sockets[i] = map[string]int{}
 	}
 	for _, name := range g.names {
 		s := g.spec.Listeners[name]
-		fds, bound, err := openAll(conn.ListenConfig{Address: s.Address, Backlog: s.Backlog}, loops, nonblock)
+		fds, bound, err := g.openAll(conn.ListenConfig{Address: s.Address, Backlog: s.Backlog}, loops)
 		for i, fd := range fds {
 			sockets[i][name] = fd
 		}
 		if err != nil {
-			closeSockets(sockets)
+			g.closeSockets(sockets)
 			return nil, errs.Wrapf(err, "listeners.%s: listen on %s", name, s.Address)
 		}
 		g.addrs[name] = bound
@@ -167,7 +187,7 @@ func (g *Gateway) startAdmin(o Options) error {
 	if a.Address == "" {
 		return nil
 	}
-	registry := metrics.NewRegistry(metrics.Build{Version: o.Version, Driver: string(g.driver)}, g.Snapshot)
+	registry := metrics.NewRegistry(metrics.Build{Version: o.Version, Driver: string(g.machine.Name)}, g.Snapshot)
 	var err error
 	g.admin, err = admin.Start(admin.Options{
 		Address: a.Address, AllowRemote: a.AllowRemote, Metrics: metrics.Handler(registry, g.log), Ready: g.Ready, Live: g.Live, Log: g.log,
@@ -188,7 +208,7 @@ func (g *Gateway) AddrPort(listener string) netip.AddrPort {
 func (g *Gateway) Listeners() []string { return g.names }
 
 // Driver is the driver in use.
-func (g *Gateway) Driver() DriverName { return g.driver }
+func (g *Gateway) Driver() DriverName { return g.machine.Name }
 
 // AdminAddr is the admin server's address, empty when there is none.
 func (g *Gateway) AdminAddr() string {
