@@ -1,5 +1,3 @@
-// Command bare is a forwarder on Ringway's loop that parses nothing: every client connection has an upstream connection,
-// and bytes go over as they come. It costs what the runtime and the kernel cost, and is the limit for the gateway.
 package main
 
 import (
@@ -19,6 +17,7 @@ import (
 func main() {
 	listen := flag.String("listen", "", "address to listen on")
 	to := flag.String("to", "", "address to forward to")
+	splice := flag.Bool("splice", false, "move bytes inside the kernel, with a task for each direction")
 	driver := flag.String("driver", "auto", "auto, uring or epoll")
 	flag.Parse()
 	addr, err := conn.NewAddress(*to)
@@ -41,7 +40,11 @@ func main() {
 	}
 	l.On(func() {
 		n := conn.NewNet(l, conn.DefaultLimits())
-		conn.Listen(n, fd, cfg, &forwarder{n: n, to: addr})
+		f := &forwarder{n: n, to: addr, start: restingHalves}
+		if *splice {
+			f.start = spliceHalves
+		}
+		conn.Listen(n, fd, cfg, f)
 	})
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -53,6 +56,8 @@ func main() {
 type forwarder struct {
 	n  *conn.Net
 	to conn.Address
+	// start lets bytes go both ways; it does not wait for their end.
+	start func(c, u *conn.Conn)
 }
 
 // Accept opens the connection's other side.
@@ -63,10 +68,15 @@ func (f *forwarder) Accept(c *conn.Conn) {
 			_ = c.Close()
 			return
 		}
-		a, b := &half{from: c, to: u}, &half{from: u, to: c}
-		a.rest()
-		b.rest()
+		f.start(c, u)
 	})
+}
+
+// restingHalves has no task for a direction without bytes.
+func restingHalves(c, u *conn.Conn) {
+	a, b := &half{from: c, to: u}, &half{from: u, to: c}
+	a.rest()
+	b.rest()
 }
 
 // half is one direction: at rest a pending receive, and a task while bytes are there.
