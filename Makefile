@@ -52,8 +52,8 @@ cgo:
 generate: ## Write the generated files anew.
 	$(GO) generate ./...
 
-bench: ## Compare CPU per request with nginx and HAProxy, side by side, and print the table; needs wrk and both.
-	$(GO) run ./bench $(ARGS)
+bench: ## Compare CPU with nginx, HAProxy and others, side by side, and print the tables; SUITE=gateway needs wrk, SUITE=runtime nothing.
+	$(GO) run ./bench $(if $(SUITE),-suite $(SUITE)) $(ARGS)
 
 fuzz: ## Run each fuzz target for FUZZTIME (10m).
 	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \

@@ -118,11 +118,11 @@ func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%7.1fs  %s\n", time.Since(processStart).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// find returns the peers whose programs are there, and says how to get those
-// that are not.
-func (b *bench) find(ctx context.Context) ([]contender, error) {
+// find returns the peers of a field whose programs are there, and says how to
+// get those that are not.
+func (b *bench) find(ctx context.Context, f field) ([]contender, error) {
 	var found []contender
-	for _, p := range allPeers(b.options) {
+	for _, p := range f.peers(b.options) {
 		if !b.options.takes(p.name) {
 			continue
 		}
@@ -143,7 +143,7 @@ func (b *bench) find(ctx context.Context) ([]contender, error) {
 		found = append(found, contender{p, binary, shown})
 	}
 	if len(found) == 0 {
-		return nil, errors.New("no proxy to measure")
+		b.progress("no %s to measure", f.what)
 	}
 	return found, nil
 }
@@ -158,9 +158,9 @@ func freePort() (addr string, err error) {
 	return listener.Addr().String(), nil
 }
 
-// start runs a program and waits until it serves all bodies as the origin has
-// them: a proxy that answers wrongly is not measured. Prepare, if not nil, runs
-// once the directory is there.
+// start runs a program and waits until it serves what it should: one that
+// answers wrongly is not measured. Prepare, if not nil, runs once the directory
+// is there.
 func (b *bench) start(ctx context.Context, c contender, prepare func(site) error) (*running, error) {
 	addr, err := freePort()
 	if err != nil {
@@ -195,7 +195,7 @@ func (b *bench) start(ctx context.Context, c contender, prepare func(site) error
 	}
 	p := &running{name: c.name, addr: addr, child: child}
 	b.children[p] = true
-	if err := p.await(ctx); err != nil {
+	if err := p.await(ctx, b, c.check); err != nil {
 		err = p.failure(err)
 		b.stop(p)
 		return nil, err
@@ -212,15 +212,10 @@ func (b *bench) stop(p *running) {
 // startTimeout is how long a program may take until it answers.
 const startTimeout = 15 * time.Second
 
-// await polls until the program answers, then checks every body.
-func (p *running) await(ctx context.Context) error {
+// await polls until the program listens, then checks what it serves.
+func (p *running) await(ctx context.Context, b *bench, check func(context.Context, *bench, string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	// A client of its own: a shared pool would keep connections to programs
-	// that are gone.
-	transport := &http.Transport{DisableCompression: true}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
 	for {
 		conn, err := net.DialTimeout("tcp", p.addr, time.Second)
 		if err == nil {
@@ -234,8 +229,21 @@ func (p *running) await(ctx context.Context) error {
 			return fmt.Errorf("does not listen: %w", err)
 		}
 	}
+	if check == nil {
+		return nil
+	}
+	return check(ctx, b, p.addr)
+}
+
+// checkBodies demands every body as the origin has it.
+func checkBodies(ctx context.Context, _ *bench, addr string) error {
+	// A client of its own: a shared pool would keep connections to programs
+	// that are gone.
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
 	for path, want := range bodies() {
-		if err := checkBody(ctx, client, "http://"+p.addr+path, want); err != nil {
+		if err := checkBody(ctx, client, "http://"+addr+path, want); err != nil {
 			return err
 		}
 	}

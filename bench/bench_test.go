@@ -20,6 +20,13 @@ func TestOptions(t *testing.T) {
 		{"", ""},
 		{"-run small -rounds 1 -duration 2s -driver both -caddy -peers ringway-uring,caddy", ""},
 		{"-run idle -idle-connections 100", ""},
+		{"-suite runtime -run echo -peers gnet,loop-epoll", ""},
+		{"-suite gateway -peers nginx", ""},
+		{"-suite runtime -run mailbox", ""},
+		{"-suite gateway -run mailbox", "matches none"},
+		{"-suite runtime -run idle", "matches none"},
+		{"-suite runtime -peers nginx", "nginx"},
+		{"-suite other", "-suite"},
 		{"-run nonsense", "matches none"},
 		{"-run (", "error parsing regexp"},
 		{"-rounds 0", "-rounds"},
@@ -82,7 +89,7 @@ func TestClockStep(t *testing.T) {
 // would else show on the first run of that proxy only.
 func TestConfigsAreComplete(t *testing.T) {
 	o := options{driver: "both", caddy: true}
-	for _, p := range allPeers(o) {
+	for _, p := range append(allPeers(o), relayPeers(o)...) {
 		dir := t.TempDir()
 		s := site{
 			Dir: dir, File: filepath.Join(dir, "config"), Listen: "127.0.0.1:1111",
@@ -103,7 +110,7 @@ func TestConfigsAreComplete(t *testing.T) {
 		if !strings.Contains(where, "1111") || !strings.Contains(where, "127.0.0.1:2222") {
 			t.Errorf("%s is not told where to listen and where the origin is:\n%s", p.name, where)
 		}
-		if driver, ok := strings.CutPrefix(p.name, "ringway-"); ok && !strings.Contains(where, "driver: "+driver+",") {
+		if driver, ok := strings.CutPrefix(p.name, "ringway-"); ok && !strings.Contains(where, "driver: "+strings.TrimPrefix(driver, "tcp-")+",") {
 			t.Errorf("%s is not told its driver:\n%s", p.name, where)
 		}
 	}

@@ -147,3 +147,45 @@ http://:{{.Port}} {
   }
 }
 `
+
+// DRIVER is replaced by the driver asked for.
+const ringwayRelayConfig = `listeners: {db: {address: "{{.Listen}}", protocol: tcp, cluster: site}}
+clusters: {site: {endpoints: ["{{.Origin}}"]}}
+runtime: {driver: DRIVER, loops: 1}
+`
+
+// OPTION is replaced by one that asks for splice, or by nothing.
+const haproxyRelayConfig = `global
+  nbthread 1
+  maxconn {{.MaxConns}}
+defaults
+  mode tcp
+  OPTION
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend db
+  bind {{.Listen}}
+  default_backend site
+backend site
+  server origin {{.Origin}}
+`
+
+// Where the stream module is a file of its own, the distributions that have it
+// load it from modules-enabled.
+const nginxRelayConfig = `{{if .Root}}user root;
+{{end}}worker_processes 1;
+daemon off;
+pid {{.Dir}}/nginx.pid;
+error_log stderr error;
+worker_rlimit_nofile {{.MaxFiles}};
+include /etc/nginx/modules-enabled/*.conf;
+events { worker_connections {{.MaxFiles}}; }
+stream {
+  server {
+    listen {{.Listen}};
+    proxy_pass {{.Origin}};
+    proxy_timeout 1h;
+  }
+}
+`

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +17,8 @@ type host struct {
 	Pinned   string    `json:"pinned,omitempty"`
 	Go       string    `json:"go"`
 	Revision string    `json:"revision"`
-	Origin   string    `json:"origin"`
-	Wrk      string    `json:"wrk"`
+	Origin   string    `json:"origin,omitempty"`
+	Wrk      string    `json:"wrk,omitempty"`
 	Peers    []version `json:"peers"`
 }
 
@@ -27,7 +29,7 @@ type version struct {
 }
 
 // describe collects the host's description.
-func (b *bench) describe(ctx context.Context, contenders []contender) (host, error) {
+func (b *bench) describe(ctx context.Context) (host, error) {
 	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return host{}, err
@@ -36,9 +38,11 @@ func (b *bench) describe(ctx context.Context, contenders []contender) (host, err
 	if err != nil {
 		return host{}, err
 	}
-	wrk, err := printed("-v")(ctx, b.wrk)
-	if err != nil {
-		return host{}, err
+	wrk := ""
+	if b.wrk != "" {
+		if wrk, err = printed("-v")(ctx, b.wrk); err != nil {
+			return host{}, err
+		}
 	}
 	h := host{
 		Kernel: strings.TrimSpace(string(kernel)),
@@ -46,7 +50,6 @@ func (b *bench) describe(ctx context.Context, contenders []contender) (host, err
 		Cores:  runtime.NumCPU(),
 		Pinned: b.pin.String(),
 		Go:     runtime.Version(),
-		Origin: b.originName,
 		Wrk:    wrk,
 	}
 	// A tree that was unpacked from an archive has no revision; that is no
@@ -55,14 +58,17 @@ func (b *bench) describe(ctx context.Context, contenders []contender) (host, err
 	if text, err := output(ctx, b.root, nil, "git", "describe", "--always", "--dirty"); err == nil {
 		h.Revision = strings.TrimSpace(text)
 	}
-	for _, c := range contenders {
-		shown := c.shown
-		if shown == "" {
-			shown = "revision " + h.Revision
-		}
-		h.Peers = append(h.Peers, version{c.name, shown})
-	}
 	return h, nil
+}
+
+// add notes the versions of peers, each peer once.
+func (h *host) add(contenders []contender) {
+	for _, c := range contenders {
+		v := version{c.name, cmp.Or(c.shown, "revision "+h.Revision)}
+		if !slices.Contains(h.Peers, v) {
+			h.Peers = append(h.Peers, v)
+		}
+	}
 }
 
 // cpuModel reads the processor's name from /proc/cpuinfo. Kernels for ARM do

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// load is one way wrk exercises a proxy.
+// load is one way to exercise a proxy or a server: wrk's requests for a path,
+// or messages of our own.
 type load struct {
 	name string
 	// group is the heading of the table it is shown in.
@@ -18,6 +19,8 @@ type load struct {
 	conns int
 	// fresh asks for a new connection per request.
 	fresh bool
+	// messages, if not nil, are sent instead of requests.
+	messages *messages
 }
 
 // Headings of the tables.
@@ -101,8 +104,11 @@ func clockStep(start, end time.Time) time.Duration {
 	return end.Round(0).Sub(start.Round(0)) - end.Sub(start)
 }
 
-// exercise runs wrk and returns the CPU time the proxy spent meanwhile.
+// exercise runs the load and returns the CPU time the proxy spent meanwhile.
 func (b *bench) exercise(ctx context.Context, p *running, l load, duration time.Duration) (cpuTime, wrkResult, error) {
+	if l.messages != nil {
+		return b.exchangeMessages(ctx, p, l, duration)
+	}
 	args := []string{
 		"-t", "1", "-c", strconv.Itoa(l.conns), "--latency",
 		"-d", strconv.Itoa(int(duration/time.Second)) + "s",

@@ -19,6 +19,7 @@ import (
 
 // options are the command line.
 type options struct {
+	suite        string
 	run          *regexp.Regexp
 	rounds       int
 	duration     time.Duration
@@ -76,7 +77,8 @@ func parseOptions(args []string) (options, error) {
 	}
 	o := options{run: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.Func("run", "run the scenarios whose name matches `REGEXP`: "+strings.Join(scenarioNames(), " "),
+	flags.StringVar(&o.suite, "suite", suiteAll, "what to measure: gateway, runtime, or all")
+	flags.Func("run", "run the scenarios whose name matches `REGEXP`: "+strings.Join(options{suite: suiteAll}.scenarioNames(), " "),
 		func(text string) (err error) {
 			o.run, err = regexp.Compile(text)
 			return err
@@ -113,12 +115,16 @@ func (o options) validate(rest []string) error {
 		return fmt.Errorf("-driver %q: have auto, epoll, uring, both", o.driver)
 	case o.idleConns < 1 || o.idleWait < 0:
 		return errors.New("-idle-connections and -idle-wait must be positive")
-	case !slices.ContainsFunc(scenarioNames(), o.run.MatchString):
-		return fmt.Errorf("-run %q matches none of %s", o.run, strings.Join(scenarioNames(), " "))
+	case !slices.Contains([]string{suiteAll, suiteGateway, suiteRuntime}, o.suite):
+		return fmt.Errorf("-suite %q: have gateway, runtime, all", o.suite)
+	case !slices.ContainsFunc(o.scenarioNames(), o.run.MatchString):
+		return fmt.Errorf("-run %q matches none of %s", o.run, strings.Join(o.scenarioNames(), " "))
 	}
 	var known []string
-	for _, p := range allPeers(o) {
-		known = append(known, p.name)
+	for _, f := range o.fields() {
+		for _, p := range f.peers(o) {
+			known = append(known, p.name)
+		}
 	}
 	for name := range strings.SplitSeq(o.peers, ",") {
 		if name != "" && !slices.Contains(known, name) {
@@ -129,12 +135,27 @@ func (o options) validate(rest []string) error {
 }
 
 // scenarioNames are the names -run is matched with.
-func scenarioNames() []string {
+func (o options) scenarioNames() []string {
 	var names []string
-	for _, l := range allLoads() {
-		names = append(names, l.name)
+	for _, f := range o.fields() {
+		for _, l := range f.loads {
+			names = append(names, l.name)
+		}
 	}
-	return append(names, idleScenario)
+	if o.suite != suiteRuntime {
+		names = append(names, idleScenario)
+	}
+	if o.suite != suiteGateway {
+		for _, m := range allMicros() {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// asked says whether any of a field's loads is to be run.
+func (o options) asked(f field) bool {
+	return slices.ContainsFunc(f.loads, func(l load) bool { return o.run.MatchString(l.name) })
 }
 
 // drivers are the drivers Ringway is run with.
@@ -150,41 +171,38 @@ func (o options) takes(name string) bool {
 	return o.peers == "" || slices.Contains(strings.Split(o.peers, ","), name)
 }
 
-// run is the order of work: find the programs, start the origin, run the
-// loads, then the idle connections, print.
+// run is the order of work: find the programs, run the loads of each field
+// with its origin, then the idle connections and what needs no load, print.
 func run(ctx context.Context, o options) error {
 	b, err := newBench(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	if b.wrk, err = installed("wrk", "wrk")(ctx, b); err != nil {
-		return err
+	if o.suite != suiteRuntime {
+		if b.wrk, err = installed("wrk", "wrk")(ctx, b); err != nil {
+			return err
+		}
 	}
 	if o.pin {
 		if b.pin, err = newPinning(ctx, b); err != nil {
 			return err
 		}
 	}
-	contenders, err := b.find(ctx)
-	if err != nil {
-		return err
-	}
-	if b.origin, err = b.startOrigin(ctx); err != nil {
-		return err
-	}
 	r := report{options: b.options}
-	if r.host, err = b.describe(ctx, contenders); err != nil {
+	if r.host, err = b.describe(ctx); err != nil {
 		return err
 	}
-	r.choose(contenders)
-	if len(r.loads) > 0 {
-		if r.results.Loads, err = b.runLoads(ctx, contenders, r.loads); err != nil {
-			return err
+	for _, f := range o.fields() {
+		idle := f.suite == suiteGateway && o.run.MatchString(idleScenario)
+		if idle || o.asked(f) {
+			if err := b.runField(ctx, f, idle, &r); err != nil {
+				return err
+			}
 		}
 	}
-	if o.run.MatchString(idleScenario) {
-		if r.results.Idle, err = b.runIdle(ctx, contenders); err != nil {
+	if o.suite != suiteGateway {
+		if r.results.Micro, err = b.runMicros(ctx); err != nil {
 			return err
 		}
 	}
@@ -198,24 +216,63 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// choose sets what the report is about: the loads asked for, the peers found,
-// and which of them the others are compared with.
-func (r *report) choose(contenders []contender) {
-	for _, l := range allLoads() {
-		if r.options.run.MatchString(l.name) {
-			r.loads = append(r.loads, l)
+// runField runs the loads of one field, and adds them to the report.
+func (b *bench) runField(ctx context.Context, f field, idle bool, r *report) error {
+	contenders, err := b.find(ctx, f)
+	if err != nil || len(contenders) == 0 {
+		return err
+	}
+	if f.origin != nil {
+		if b.origin, err = f.origin(ctx, b); err != nil {
+			return err
+		}
+	}
+	if f.suite == suiteGateway {
+		r.host.Origin = b.originName
+	}
+	r.host.add(contenders)
+	s := newSection(b.options, f, contenders)
+	if len(s.loads) > 0 {
+		samples, err := b.runLoads(ctx, contenders, s.loads)
+		if err != nil {
+			return err
+		}
+		r.results.Loads = append(r.results.Loads, samples...)
+	}
+	if idle {
+		if r.results.Idle, err = b.runIdle(ctx, contenders); err != nil {
+			return err
+		}
+	}
+	r.sections = append(r.sections, s)
+	return nil
+}
+
+// newSection says what a part of the report is about: the loads asked for, the
+// peers found, and which of them the others are compared with.
+func newSection(o options, f field, contenders []contender) section {
+	s := section{suite: f.suite}
+	for _, l := range f.loads {
+		if o.run.MatchString(l.name) {
+			s.loads = append(s.loads, l)
 		}
 	}
 	for _, c := range contenders {
-		r.peers = append(r.peers, c.name)
+		s.peers = append(s.peers, c.name)
 		if c.subject {
-			r.subjects = append(r.subjects, c.name)
+			s.subjects = append(s.subjects, c.name)
 		}
 	}
-	if len(r.subjects) == 0 {
-		// Without Ringway the ratios tell the others from each other.
-		r.subjects = r.peers[:1]
+	for _, c := range contenders {
+		if c.standIn && !slices.ContainsFunc(contenders, func(c contender) bool { return c.subject }) {
+			s.subjects = append(s.subjects, c.name)
+		}
 	}
+	if len(s.subjects) == 0 {
+		// Without Ringway the ratios tell the others from each other.
+		s.subjects = s.peers[:1]
+	}
+	return s
 }
 
 // save writes the raw rounds, if asked to.

@@ -56,7 +56,7 @@ func (b *bench) startOrigin(ctx context.Context) (addr string, err error) {
 	}
 	served := bodies()
 	config := strings.ReplaceAll(originConfig, "BODY", string(served[smallPath]))
-	origin := peer{name: "origin", config: config, args: nginxArgs, beside: true}
+	origin := peer{name: "origin", config: config, args: nginxArgs, check: checkBodies, beside: true}
 	prepare := func(s site) error {
 		files := filepath.Join(s.Dir, "files")
 		if err := os.Mkdir(files, 0o755); err != nil {

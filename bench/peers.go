@@ -23,8 +23,13 @@ type peer struct {
 	config string
 	args   func(site) []string
 	env    []string
+	// check demands that what listens there serves as it should; nil leaves it
+	// at listening.
+	check func(ctx context.Context, b *bench, addr string) error
 	// subject marks what the others are compared with.
 	subject bool
+	// standIn marks what takes the subjects' place when there is none.
+	standIn bool
 	// beside marks what is not measured: the origin.
 	beside bool
 }
@@ -84,6 +89,9 @@ func allPeers(o options) []peer {
 			env: []string{"GOMAXPROCS=1"},
 		})
 	}
+	for i := range all {
+		all[i].check = checkBodies
+	}
 	return all
 }
 
@@ -115,6 +123,9 @@ func built(folder string) func(context.Context, *bench) (string, error) {
 			return "", absentError{folder, "this tree does not have it"}
 		}
 		binary := filepath.Join(b.bin, filepath.Base(folder))
+		if _, err := os.Stat(binary); err == nil {
+			return binary, nil // another peer is the same program
+		}
 		b.progress("building %s", folder)
 		_, err := output(ctx, b.root, []string{"CGO_ENABLED=0"}, "go", "build", "-o", binary, folder)
 		return binary, err
@@ -160,4 +171,21 @@ func moduleVersion(_ context.Context, binary string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s %s, %s", info.Main.Path, info.Main.Version, info.GoVersion), nil
+}
+
+// dependencyVersion reads the version of a module that a Go program was built
+// with.
+func dependencyVersion(path string) func(context.Context, string) (string, error) {
+	return func(_ context.Context, binary string) (string, error) {
+		info, err := buildinfo.ReadFile(binary)
+		if err != nil {
+			return "", err
+		}
+		for _, m := range info.Deps {
+			if m.Path == path {
+				return fmt.Sprintf("%s %s, %s", m.Path, m.Version, info.GoVersion), nil
+			}
+		}
+		return "", fmt.Errorf("%s is built without %s", binary, path)
+	}
 }

@@ -4,19 +4,26 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // report prints the results as Markdown.
 type report struct {
-	host    host
-	options options
-	peers   []string
+	host     host
+	options  options
+	sections []section
+	results  results
+}
+
+// section is the part of a report that compares the same peers.
+type section struct {
+	suite string
+	peers []string
 	// subjects are the peers the others are compared with.
 	subjects []string
 	loads    []load
-	results  results
 }
 
 // ratioSource is one peer's value per round; a peer with failures has none,
@@ -26,44 +33,63 @@ type ratioSource map[string]map[int]float64
 // write prints the head and one table per group.
 func (r report) write(w io.Writer) {
 	r.writeHead(w)
-	for _, group := range []string{groupSmall, groupLarge, groupFresh} {
-		r.writeGroup(w, group)
+	for _, s := range r.sections {
+		for _, group := range groups(s.loads) {
+			r.writeGroup(w, s, group)
+		}
+		if s.suite == suiteGateway {
+			r.writeIdle(w, s)
+		}
 	}
-	r.writeIdle(w)
+	r.writeMicros(w)
+}
+
+// groups are the headings that loads stand under, in their order.
+func groups(loads []load) (names []string) {
+	for _, l := range loads {
+		if !slices.Contains(names, l.group) {
+			names = append(names, l.group)
+		}
+	}
+	return names
 }
 
 // writeHead says what was measured on what.
 func (r report) writeHead(w io.Writer) {
 	h := r.host
-	fmt.Fprintf(w, "Linux %s, %s, %d cores, Go %s. Origin: %s, load: %s.\n",
-		h.Kernel, h.CPU, h.Cores, strings.TrimPrefix(h.Go, "go"), h.Origin, h.Wrk)
-	fmt.Fprintf(w, "One worker each; medians of %d interleaved rounds of %v. CPU time is that of all processes of the proxy.\n",
+	fmt.Fprintf(w, "Linux %s, %s, %d cores, Go %s.", h.Kernel, h.CPU, h.Cores, strings.TrimPrefix(h.Go, "go"))
+	if h.Wrk != "" {
+		fmt.Fprintf(w, " Origin: %s, load: %s.", h.Origin, h.Wrk)
+	}
+	fmt.Fprintf(w, "\nOne worker each; medians of %d interleaved rounds of %v. CPU time is that of all processes of a peer.\n",
 		r.options.rounds, r.options.duration)
 	if h.Pinned != "" {
 		fmt.Fprintf(w, "Pinned: %s.\n", h.Pinned)
 	}
-	fmt.Fprintf(w, "A ratio is %s ÷ that line's proxy, formed in each round: median (lowest–highest).\n\n",
-		strings.Join(r.subjects, " or "))
+	fmt.Fprint(w, "A ratio is that of the peer in its heading (ringway, where it names none) to the line's, formed in each round:\n"+
+		"median (lowest–highest).\n\n")
 	for _, v := range h.Peers {
 		fmt.Fprintf(w, "- %s: %s\n", v.Peer, v.Version)
 	}
 }
 
-// writeGroup prints the table of one group of loads, if any of it was run.
-func (r report) writeGroup(w io.Writer, group string) {
+// writeGroup prints the table of one group of a section's loads.
+func (r report) writeGroup(w io.Writer, s section, group string) {
 	var lines []string
-	for _, l := range r.loads {
+	unit := ""
+	for _, l := range s.loads {
 		if l.group == group {
-			lines = append(lines, r.loadLines(l)...)
+			lines = append(lines, r.loadLines(s, l)...)
+			unit = l.unit()
 		}
 	}
-	if len(lines) == 0 {
-		return
-	}
 	fmt.Fprintf(w, "\n### %s\n\n", group)
-	head := []string{"load", "proxy", "user µs", "system µs", "CPU µs per request"}
-	head = append(head, r.ratioHeads("CPU")...)
-	head = append(head, "requests/s", "p50", "p99", "errors")
+	if note := notes[group]; note != "" {
+		fmt.Fprintf(w, "%s\n\n", note)
+	}
+	head := []string{"load", "proxy", "user µs", "system µs", "CPU µs per " + unit}
+	head = append(head, s.ratioHeads("CPU")...)
+	head = append(head, unit+"s/s", "p50", "p99", "errors")
 	writeTableHead(w, head)
 	for _, line := range lines {
 		fmt.Fprintln(w, line)
@@ -71,7 +97,7 @@ func (r report) writeGroup(w io.Writer, group string) {
 }
 
 // loadLines returns the rows of one load.
-func (r report) loadLines(l load) []string {
+func (r report) loadLines(in section, l load) []string {
 	source := ratioSource{}
 	failed := map[string]string{}
 	for _, s := range r.results.Loads {
@@ -82,7 +108,7 @@ func (r report) loadLines(l load) []string {
 	}
 	source.drop(failed)
 	var lines []string
-	for _, peer := range r.peers {
+	for _, peer := range in.peers {
 		column := func(value func(loadSample) float64) float64 {
 			var values []float64
 			for _, s := range r.results.Loads {
@@ -98,7 +124,7 @@ func (r report) loadLines(l load) []string {
 			fmt.Sprintf("%.1f", column(func(s loadSample) float64 { return s.SystemMicros })),
 			fmt.Sprintf("%.1f", column(loadSample.totalMicros)),
 		}
-		cells = append(cells, r.ratioCells(source, peer)...)
+		cells = append(cells, in.ratioCells(source, peer)...)
 		cells = append(cells,
 			thousands(column(func(s loadSample) float64 { return s.RequestsPerSecond })),
 			latency(column(func(s loadSample) float64 { return s.P50Micros })),
@@ -110,7 +136,7 @@ func (r report) loadLines(l load) []string {
 }
 
 // writeIdle prints the memory of connections at rest.
-func (r report) writeIdle(w io.Writer) {
+func (r report) writeIdle(w io.Writer, in section) {
 	if len(r.results.Idle) == 0 {
 		return
 	}
@@ -125,9 +151,9 @@ func (r report) writeIdle(w io.Writer) {
 	source.drop(failed)
 	fmt.Fprintf(w, "\n### Memory of idle keep-alive connections, %s of them\n\n",
 		thousands(float64(r.results.Idle[0].Connections)))
-	head := append([]string{"proxy", "KiB per connection (RSS)"}, r.ratioHeads("RSS")...)
+	head := append([]string{"proxy", "KiB per connection (RSS)"}, in.ratioHeads("RSS")...)
 	writeTableHead(w, append(head, "KiB per connection (PSS)", "RSS before, MiB", "errors"))
-	for _, peer := range r.peers {
+	for _, peer := range in.peers {
 		column := func(value func(idleSample) float64) float64 {
 			var values []float64
 			for _, s := range r.results.Idle {
@@ -138,7 +164,7 @@ func (r report) writeIdle(w io.Writer) {
 			return median(values)
 		}
 		cells := []string{lineName(peer, failed[peer]), fmt.Sprintf("%.2f", column(idleSample.rssPerConn))}
-		cells = append(cells, r.ratioCells(source, peer)...)
+		cells = append(cells, in.ratioCells(source, peer)...)
 		cells = append(cells,
 			fmt.Sprintf("%.2f", column(idleSample.pssPerConn)),
 			fmt.Sprintf("%.1f", column(func(s idleSample) float64 { return float64(s.RSSBefore) / 1024 })),
@@ -189,21 +215,21 @@ func lineName(peer, failure string) string {
 }
 
 // ratioHeads are the headings of the ratio columns.
-func (r report) ratioHeads(of string) []string {
-	if len(r.subjects) == 1 {
+func (s section) ratioHeads(of string) []string {
+	if len(s.subjects) == 1 && s.subjects[0] == "ringway" {
 		return []string{of + " ratio"}
 	}
 	var heads []string
-	for _, subject := range r.subjects {
+	for _, subject := range s.subjects {
 		heads = append(heads, of+" ratio, "+subject)
 	}
 	return heads
 }
 
 // ratioCells are the ratios of every subject to one peer.
-func (r report) ratioCells(source ratioSource, peer string) []string {
+func (s section) ratioCells(source ratioSource, peer string) []string {
 	var cells []string
-	for _, subject := range r.subjects {
+	for _, subject := range s.subjects {
 		values := ratios(source[subject], source[peer])
 		switch {
 		case len(values) == 0:
@@ -211,11 +237,15 @@ func (r report) ratioCells(source ratioSource, peer string) []string {
 		case subject == peer:
 			cells = append(cells, "1")
 		default:
-			s := spreadOf(values)
-			cells = append(cells, fmt.Sprintf("**%.2f** (%.2f–%.2f)", s.Median, s.Low, s.High))
+			cells = append(cells, ratioCell(spreadOf(values)))
 		}
 	}
 	return cells
+}
+
+// ratioCell prints a ratio.
+func ratioCell(s spread) string {
+	return fmt.Sprintf("**%.2f** (%.2f–%.2f)", s.Median, s.Low, s.High)
 }
 
 // writeTableHead prints the headings and the rule below them: text to the
@@ -225,7 +255,7 @@ func writeTableHead(w io.Writer, head []string) {
 	rule := make([]string, len(head))
 	for i, name := range head {
 		rule[i] = "---:"
-		if name == "load" || name == "proxy" {
+		if name == "load" || name == "proxy" || name == "way" {
 			rule[i] = "---"
 		}
 	}

@@ -23,11 +23,11 @@ func sampleReport() report {
 	failing := sample(2, "haproxy", "small-16", 10, 20)
 	failing.Failures, failing.FailureText = 3, "read 3"
 	r := report{
-		host:     host{Kernel: "6.1", CPU: "Some CPU", Cores: 2, Go: "go1.26", Peers: []version{{"nginx", "nginx/1.2"}}},
-		options:  options{run: regexp.MustCompile(""), rounds: 2, duration: time.Second},
-		peers:    []string{"ringway", "nginx", "haproxy"},
-		subjects: []string{"ringway"},
-		loads:    allLoads()[:2],
+		host:    host{Kernel: "6.1", CPU: "Some CPU", Cores: 2, Go: "go1.26", Peers: []version{{"nginx", "nginx/1.2"}}},
+		options: options{run: regexp.MustCompile(""), rounds: 2, duration: time.Second},
+		sections: []section{{
+			suite: suiteGateway, peers: []string{"ringway", "nginx", "haproxy"}, subjects: []string{"ringway"}, loads: allLoads()[:2],
+		}},
 	}
 	r.results.Loads = []loadSample{
 		sample(1, "ringway", "small-16", 2, 6), sample(2, "ringway", "small-16", 4, 12),
@@ -70,7 +70,7 @@ func TestReportRows(t *testing.T) {
 // in its head: Markdown drops the others without a word.
 func TestReportIsTables(t *testing.T) {
 	r := sampleReport()
-	r.subjects = []string{"ringway", "nginx"}
+	r.sections[0].subjects = []string{"ringway", "nginx"}
 	var text strings.Builder
 	r.write(&text)
 	bars := 0

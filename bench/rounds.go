@@ -13,6 +13,7 @@ const warmup = time.Second
 type results struct {
 	Loads []loadSample `json:"loads"`
 	Idle  []idleSample `json:"idle"`
+	Micro []figure     `json:"micro"`
 }
 
 // rotated returns the order of a round: each starts with the next proxy, so

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// wrkResult is what one run of wrk --latency printed.
+// wrkResult is what one run of wrk --latency printed, or what came of messages.
 type wrkResult struct {
 	requests   int64
 	perSecond  float64
