@@ -85,7 +85,7 @@ type target struct {
 }
 
 func newTarget(addr netip.Addr) target {
-	t := target{addr: addr, family: icmp.V4}
+	t := target{addr: addr.WithZone(""), family: icmp.V4} // answers name no zone
 	if addr.Is6() {
 		t.family = icmp.V6
 	}

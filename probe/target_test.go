@@ -98,7 +98,7 @@ func TestReadList(t *testing.T) {
 
 // One that has no address never stops the others.
 func TestResolve(t *testing.T) {
-	targets, err := Parse([]string{"localhost", "no-such-host.invalid", "127.0.0.1", "::1", "224.0.0.1", "0.0.0.0"}, 0)
+	targets, err := Parse([]string{"localhost", "no-such-host..invalid", "127.0.0.1", "::1", "224.0.0.1", "0.0.0.0"}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestResolve(t *testing.T) {
 		}
 		lines = append(lines, s)
 	}
-	for i, want := range []string{"localhost 127.0.0.1", "no-such-host.invalid: cannot resolve no-such-host.invalid: ", "::1: only IPv4", "224.0.0.1: many hosts", "0.0.0.0: no host"} {
+	for i, want := range []string{"localhost 127.0.0.1", "no-such-host..invalid: cannot resolve no-such-host..invalid: ", "::1: only IPv4", "224.0.0.1: many hosts", "0.0.0.0: no host"} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
 			t.Fatalf("%q; want %q at %d", lines, want, i)
 		}

@@ -1,0 +1,129 @@
+package sys
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ancillary is what the control messages of a datagram said. What was not there is nought.
+type Ancillary struct {
+	Software int64 // the kernel's stamp, CLOCK_REALTIME in nanoseconds
+	Hardware int64 // the network card's, on its own clock
+	Micro    bool  // Software came by SO_TIMESTAMP and counts microseconds
+	Dropped  uint32
+	HasDrops bool // Dropped is there: what the receive queue dropped so far (SO_RXQ_OVFL)
+	Error    ExtendedError
+	HasError bool
+}
+
+// ExtendedError is struct sock_extended_err of the error queue.
+type ExtendedError struct {
+	Errno      uint32
+	Origin     uint8
+	Type, Code uint8
+	Info, Data uint32
+	Offender   netip.Addr // who sent the ICMP error
+}
+
+// Where an entry of the error queue comes from.
+const (
+	SO_EE_ORIGIN_LOCAL        = unix.SO_EE_ORIGIN_LOCAL
+	SO_EE_ORIGIN_ICMP         = unix.SO_EE_ORIGIN_ICMP
+	SO_EE_ORIGIN_ICMP6        = unix.SO_EE_ORIGIN_ICMP6
+	SO_EE_ORIGIN_TIMESTAMPING = unix.SO_EE_ORIGIN_TIMESTAMPING
+)
+
+// scmTimestamp are the types of control messages that the old and the new form of the stamps have. On machines of 64 bits both
+// hold the same numbers.
+const (
+	scmTimestamp       = unix.SO_TIMESTAMP
+	scmTimestampNS     = unix.SO_TIMESTAMPNS
+	scmTimestamping    = unix.SO_TIMESTAMPING
+	scmTimestampNew    = 63
+	scmTimestampNSNew  = unix.SO_TIMESTAMPNS_NEW
+	scmTimestampingNew = unix.SO_TIMESTAMPING_NEW
+)
+
+// ParseControl reads control messages as recvmsg(2) wrote them; ok is false if their lengths do not fit together, and a
+// holds what stood before. It allocates nothing.
+func ParseControl(b []byte, a *Ancillary) (ok bool) {
+	*a = Ancillary{}
+	for len(b) > 0 {
+		if len(b) < unix.SizeofCmsghdr {
+			return false
+		}
+		var h unix.Cmsghdr
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&h)), unix.SizeofCmsghdr), b)
+		head := unix.CmsgLen(0)
+		n := uint64(h.Len)
+		if n < uint64(head) || n > uint64(len(b)) {
+			return false
+		}
+		a.take(int(h.Level), int(h.Type), b[head:n])
+		// The next begins at the next multiple of a word; the last may end without its padding.
+		b = b[min(unix.CmsgSpace(int(n)-head), len(b)):]
+	}
+	return true
+}
+
+func (a *Ancillary) take(level, typ int, v []byte) {
+	switch {
+	case level == unix.SOL_SOCKET:
+		a.takeSocket(typ, v)
+	case level == unix.SOL_IP && typ == unix.IP_RECVERR, level == unix.SOL_IPV6 && typ == unix.IPV6_RECVERR:
+		if len(v) < 16 {
+			return
+		}
+		a.HasError = true
+		a.Error = ExtendedError{Errno: word(v), Origin: v[4], Type: v[5], Code: v[6], Info: word(v[8:]), Data: word(v[12:]), Offender: offender(v[16:])}
+	}
+}
+
+func (a *Ancillary) takeSocket(typ int, v []byte) {
+	switch typ {
+	case scmTimestamping, scmTimestampingNew:
+		// struct scm_timestamping: software, a legacy that is always nought, hardware.
+		if len(v) >= 48 {
+			if t := timespec(v); t != 0 {
+				a.Software, a.Micro = t, false
+			}
+			a.Hardware = timespec(v[32:])
+		}
+	case scmTimestampNS, scmTimestampNSNew:
+		if len(v) >= 16 {
+			a.Software = timespec(v)
+		}
+	case scmTimestamp, scmTimestampNew:
+		if len(v) >= 16 {
+			a.Software, a.Micro = int64(binary.NativeEndian.Uint64(v))*1e9+int64(binary.NativeEndian.Uint64(v[8:]))*1e3, true
+		}
+	case unix.SO_RXQ_OVFL:
+		if len(v) >= 4 {
+			a.Dropped, a.HasDrops = word(v), true
+		}
+	}
+}
+
+func word(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
+
+// timespec reads a time of 64-bit seconds and nanoseconds.
+func timespec(b []byte) int64 {
+	return int64(binary.NativeEndian.Uint64(b))*1e9 + int64(binary.NativeEndian.Uint64(b[8:]))
+}
+
+// offender reads the socket address that follows a sock_extended_err.
+func offender(b []byte) netip.Addr {
+	if len(b) < 2 {
+		return netip.Addr{}
+	}
+	switch family := binary.NativeEndian.Uint16(b); {
+	case family == unix.AF_INET && len(b) >= 8:
+		return netip.AddrFrom4([4]byte(b[4:8]))
+	case family == unix.AF_INET6 && len(b) >= 24:
+		return netip.AddrFrom16([16]byte(b[8:24])).Unmap()
+	}
+	return netip.Addr{}
+}
