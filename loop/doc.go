@@ -6,7 +6,7 @@
 //
 // Start reading at loop.go (a tick), then task.go (what runs in it), op.go and driver.go (what reaches the kernel). What
 // tasks wait for each other with stands in the sync files, on waitq.go; select.go, scope.go, race.go, timeout.go and
-// interval.go are built on the same.
+// interval.go are built on the same. watchdog.go looks at loops from outside, by what pulse.go shows.
 //
 // # The laws
 //

@@ -13,3 +13,6 @@ func (l *Loop) TrimTasks() { l.trimTasks() }
 
 // Add counts a duration.
 func (h *Histogram) Add(d time.Duration) { h.add(d) }
+
+// Origins is how many kinds of tasks the loop remembers.
+func (l *Loop) Origins() int { return len(l.origins) }

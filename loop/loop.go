@@ -22,6 +22,7 @@ type Config struct {
 	TraceSpawns bool // remember where each task was spawned
 	Measure     bool // how long tasks run and wait to run: about 100 ns for each resume
 	Blocking    *Blocking
+	Watchdog    *Watchdog // names what holds the loop for too long; it traces spawns too. nil: nobody looks
 	Log         *slog.Logger
 }
 
@@ -46,6 +47,12 @@ type Stats struct {
 	Busy time.Duration // all tasks' running time
 	Run  Histogram     // of each time that a task ran until it waited
 	Wake Histogram     // from being made runnable to running
+
+	// Where Config.Watchdog is set; the one that lasts counts as long as it was when last looked at:
+	Stalls   uint64        // times that something held the loop for too long
+	Stalled  time.Duration // all together
+	StallMax time.Duration // the longest
+	Delays   uint64        // times that the machine did not run the loop for as long
 }
 
 // Loop is one event loop on one locked thread. Everything but Post, Stop, Wait and On is for code that runs on it.
@@ -60,6 +67,7 @@ type Loop struct {
 	wheel   wheel
 	box     mailbox
 	stats   Stats
+	pulse   *pulse // nil: nobody watches
 	draw    uint32 // state of the generator for Select
 
 	live        []*Task
@@ -73,6 +81,7 @@ type Loop struct {
 	frames      []*frame // idle records
 	children    []*child // idle records
 	locals      []any
+	origins     map[origin]*origin // those of the tasks spawned
 
 	stopping bool
 	stopAt   int64
@@ -93,7 +102,7 @@ func Monotonic() int64 { return monotonic() }
 
 // Start starts a loop on a thread of its own and returns when its driver is open.
 func Start(cfg Config) (*Loop, error) {
-	l := &Loop{cfg: cfg, blocking: cfg.Blocking, traceSpawns: cfg.TraceSpawns, done: make(chan struct{})}
+	l := &Loop{cfg: cfg, blocking: cfg.Blocking, traceSpawns: cfg.TraceSpawns || cfg.Watchdog != nil, done: make(chan struct{})}
 	l.draw = uint32(cfg.ID)*2654435761 | 1 // anything but nought
 	if l.blocking == nil {
 		l.blocking, l.ownBlocking = NewBlocking(DefaultBlockingLimits()), true
@@ -139,6 +148,10 @@ func (l *Loop) main(opened chan<- error) {
 	l.wheel.init(l.now)
 	l.idle.Expirer = idleTrim{l}
 	l.StartTimer(&l.idle, trimInterval)
+	if w := l.cfg.Watchdog; w != nil {
+		l.pulse = new(pulse)
+		defer w.watch(l)()
+	}
 	opened <- nil
 	for !l.over() {
 		if err := l.tick(); err != nil {
@@ -164,10 +177,11 @@ func (l *Loop) tick() error {
 	for n := l.cfg.Budget; n > 0 && l.runq.len() > 0; n-- { // those too that the others wake meanwhile
 		l.resume(l.runq.pop())
 	}
+	l.pulse.hide()
 	wait := time.Duration(0)
 	if l.runq.len()+l.later.len() == 0 && !l.mayEnd() { // who may end does not wait: no news would come
 		if wait = l.wheel.wait(l.now); wait != 0 {
-			l.box.asleep.Store(true)
+			l.box.fallAsleep()
 			if !l.box.empty() { // a message came between the look and the flag
 				wait = 0
 			}
@@ -176,8 +190,12 @@ func (l *Loop) tick() error {
 	if l.stopping {
 		l.driver.Hurry()
 	}
+	if wait != 0 {
+		l.pulse.rest()
+	}
 	err := l.driver.Wait(wait)
-	l.box.asleep.Store(false)
+	l.box.wokenUp()
+	l.pulse.turn()
 	l.now = l.driver.Now()
 	l.driver.Reap()
 	return err
@@ -195,6 +213,9 @@ func (l *Loop) resume(t *Task) {
 	t.polls++
 	l.stats.Polls++
 	l.current = t
+	if l.pulse != nil {
+		l.pulse.show(t.origin, l.stats.Polls)
+	}
 	if l.cfg.Measure {
 		l.resumeMeasured(t)
 	} else {
@@ -253,6 +274,7 @@ func (l *Loop) Stats() Stats {
 	s := l.stats
 	s.Driver = l.driver.Stats()
 	s.Live, s.Pooled, s.Timers = len(l.live), len(l.pool), l.wheel.count
+	l.pulse.fill(&s)
 	return s
 }
 
@@ -336,7 +358,7 @@ func (l *Loop) close() {
 	l.readMail(l.box.seal())
 	l.runClosers()
 	if n := len(l.live); n > 0 && l.err == nil {
-		l.err = fmt.Errorf("loop %d ended with %d tasks still alive, the first %q", l.cfg.ID, n, l.live[0].name)
+		l.err = fmt.Errorf("loop %d ended with %d tasks still alive, the first %q", l.cfg.ID, n, l.live[0].origin.name)
 	}
 	l.unwind()
 	for _, t := range l.pool {

@@ -12,6 +12,7 @@ type mailbox struct {
 	_    [56]byte
 	// asleep says that the loop is about to wait or waits: then a push must wake it.
 	asleep atomic.Bool
+	slept  bool // of the loop: it has set asleep
 	// waking counts the threads that may be inside Driver.Wake, so that the driver is not closed under them.
 	waking atomic.Int32
 }
@@ -50,6 +51,20 @@ func (m *mailbox) beginWake() bool {
 	}
 	m.waking.Add(-1)
 	return false
+}
+
+// fallAsleep and wokenUp are the loop's: between the two a push wakes it. What is stored already is not stored again,
+// since a tick that does not wait would pay for it.
+func (m *mailbox) fallAsleep() {
+	m.slept = true
+	m.asleep.Store(true)
+}
+
+func (m *mailbox) wokenUp() {
+	if m.slept {
+		m.slept = false
+		m.asleep.Store(false)
+	}
 }
 
 func (m *mailbox) endWake() { m.waking.Add(-1) }

@@ -1,9 +1,11 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"runtime/pprof"
 	"sync"
 )
 
@@ -56,6 +58,7 @@ func (b *Blocking) submit(f func()) error {
 }
 
 func (b *Blocking) work() {
+	pprof.SetGoroutineLabels(context.Background()) // it was started on a loop, and is none of its goroutines
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for {

@@ -1,9 +1,6 @@
 package loop
 
-import (
-	"errors"
-	"runtime"
-)
+import "errors"
 
 // ErrRaceLost is the cause that the others get when a Race is won.
 var ErrRaceLost = errors.New("another was first")
@@ -33,18 +30,12 @@ func All(t *Task, fs ...func(t *Task) error) error {
 	return s.Wait()
 }
 
-// startAll starts the functions as children. Their spawn site is the call of Race or All.
+// startAll starts the functions as children.
 func (s *Scope) startAll(name string, fs []func(t *Task) error) {
 	l := s.owner.loop
-	var site [1]uintptr
-	if l.traceSpawns {
-		runtime.Callers(3, site[:])
-	}
 	for i, f := range fs {
 		c := s.newChild(f)
 		c.index = i
-		h := l.spawn(name, c)
-		h.t.site = site[0]
-		s.adopt(c, h)
+		s.adopt(c, l.spawn(name, c))
 	}
 }

@@ -3,7 +3,6 @@ package loop
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -49,8 +48,7 @@ type Task struct {
 	co     coroutine
 	loop   *Loop
 	runner Runner
-	name   string
-	site   uintptr // program counter of the spawn
+	origin *origin
 	state  State
 	gen    uint32
 	index  int // in the registry
@@ -96,7 +94,7 @@ func (e *PanicError) Unwrap() error {
 func (t *Task) Loop() *Loop { return t.loop }
 
 // Name is the name given at the spawn.
-func (t *Task) Name() string { return t.name }
+func (t *Task) Name() string { return t.origin.name }
 
 // Handle names this run of the task.
 func (t *Task) Handle() Handle { return Handle{t, t.gen} }
@@ -121,7 +119,7 @@ func (t *Task) body() {
 func (t *Task) runOnce() {
 	defer func() {
 		if v := recover(); v != nil && !(t.loop.unwinds && v == ErrStopped) {
-			t.err = &PanicError{Task: t.name, Value: v, Stack: debug.Stack()}
+			t.err = &PanicError{Task: t.origin.name, Value: v, Stack: debug.Stack()}
 		}
 	}()
 	t.runner.Run(t)
@@ -133,17 +131,22 @@ func (l *Loop) Go(name string, f func(t *Task)) Handle { return l.spawn(name, Ru
 // Spawn starts r as a task. It allocates nothing once the pool is warm.
 func (l *Loop) Spawn(name string, r Runner) Handle { return l.spawn(name, r) }
 
+// spawn is not inlined, since callersOf counts calls.
+//
+//go:noinline
 func (l *Loop) spawn(name string, r Runner) Handle {
 	l.assertOnLoop()
 	t := l.takeTask()
-	t.runner, t.name, t.polls = r, name, 0
+	t.runner, t.polls = r, 0
+	var site callers
+	if l.traceSpawns {
+		site = callersOf()
+	}
+	if o := t.origin; o == nil || o.name != name || o.site != site {
+		t.origin = l.originOf(name, site)
+	}
 	if l.stopping {
 		t.cause = ErrStopped
-	}
-	if l.traceSpawns {
-		var pc [1]uintptr
-		runtime.Callers(3, pc[:])
-		t.site = pc[0]
 	}
 	t.index = len(l.live)
 	l.live = append(l.live, t)
@@ -327,12 +330,8 @@ func (l *Loop) Tasks() []TaskInfo {
 	l.assertOnLoop()
 	out := make([]TaskInfo, 0, len(l.live))
 	for _, t := range l.live {
-		info := TaskInfo{Name: t.name, State: t.state.String(), Polls: t.polls}
+		info := TaskInfo{Name: t.origin.name, State: t.state.String(), Polls: t.polls, Site: t.origin.site.String()}
 		info.Busy, info.WakeSum, info.WakeMax = t.usage.busy, t.usage.wakeSum, t.usage.wakeMax
-		if t.site != 0 {
-			f, _ := runtime.CallersFrames([]uintptr{t.site}).Next()
-			info.Site = fmt.Sprintf("%s:%d", f.File, f.Line)
-		}
 		out = append(out, info)
 	}
 	return out

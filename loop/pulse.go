@@ -1,0 +1,73 @@
+package loop
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// beatEvery is how many resumes of a tick make it beat again: a tick of many short tasks is no stall.
+const beatEvery = 8
+
+// pulse is what a watched loop shows of itself, and a Watchdog's findings. A nil pulse is that of a loop that nobody
+// watches, and costs a branch.
+//
+// Memory order. The loop alone stores beat and running, and stores only what differs from before, so that a tick costs
+// two or three stores however many tasks of one kind it runs. A Watchdog that loads running sees the whole origin: it was
+// made before the store and never changes. It loads beat, running and beat again; the same beat twice says that the loop
+// ran nothing but that origin in between, unless it has beaten 2^63 times.
+type pulse struct {
+	_       [64]byte
+	beat    atomic.Uint64          // counts turns and every eighth resume, doubled; odd: the loop waits in the kernel
+	running atomic.Pointer[origin] // the kind of task that runs, nil between tasks
+	count   uint64                 // of the loop: the beat that was stored
+	shown   *origin                // of the loop: what running was set to
+	_       [64]byte
+
+	// Of the Watchdog:
+	stalls  atomic.Uint64
+	delays  atomic.Uint64
+	stalled atomic.Int64 // nanoseconds
+	longest atomic.Int64 // nanoseconds
+}
+
+// turn says that the loop is busy, and has got on.
+func (p *pulse) turn() {
+	if p != nil {
+		p.count += 2
+		p.beat.Store(p.count)
+	}
+}
+
+// rest says that the loop is going to wait in the kernel.
+func (p *pulse) rest() {
+	if p != nil {
+		p.beat.Store(p.count | 1)
+	}
+}
+
+// show says that a task of origin o runs, the n-th resume of the loop.
+func (p *pulse) show(o *origin, n uint64) {
+	if n%beatEvery == 0 {
+		p.turn()
+	}
+	if p.shown != o {
+		p.shown = o
+		p.running.Store(o)
+	}
+}
+
+// hide says that no task runs.
+func (p *pulse) hide() {
+	if p != nil && p.shown != nil {
+		p.shown = nil
+		p.running.Store(nil)
+	}
+}
+
+// fill puts the findings into s.
+func (p *pulse) fill(s *Stats) {
+	if p != nil {
+		s.Stalls, s.Delays = p.stalls.Load(), p.delays.Load()
+		s.Stalled, s.StallMax = time.Duration(p.stalled.Load()), time.Duration(p.longest.Load())
+	}
+}
