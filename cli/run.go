@@ -5,24 +5,28 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/observe/applog"
 )
 
 func runCommand() *cobra.Command {
-	var file, listen, to string
+	var file, listen, to, protocol string
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
 		Example: `  ringway run -c gateway.yaml
-  ringway run --listen :8080 --to 127.0.0.1:3000`,
+  ringway run --listen :8080 --to 127.0.0.1:3000
+  ringway run --listen :5432 --to 10.0.0.5:5432 --protocol tcp`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			spec, err := loadOrForward(file, listen, to)
+			spec, err := loadOrForward(file, listen, to, protocol)
 			if err != nil {
 				return err
 			}
@@ -32,19 +36,26 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVarP(&file, "config", "c", "", "configuration file")
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on, instead of a file")
 	c.Flags().StringVar(&to, "to", "", "server to forward to, HOST:PORT or unix:/path")
+	c.Flags().StringVar(&protocol, "protocol", "", "what is forwarded: http (default), or tcp for anything")
 	return c
 }
 
-func loadOrForward(file, listen, to string) (*gateway.Spec, error) {
+func loadOrForward(file, listen, to, protocol string) (*gateway.Spec, error) {
 	switch {
-	case file != "" && (listen != "" || to != ""):
+	case file != "" && (listen != "" || to != "" || protocol != ""):
 		return nil, usage("give a configuration file, or --listen and --to, not both")
+	case protocol == "":
+		protocol = string(inbound.HTTP)
+	case !slices.Contains(inbound.Protocol("").EnumValues(), protocol):
+		return nil, usage("--protocol is one of %s", strings.Join(inbound.Protocol("").EnumValues(), ", "))
+	}
+	switch {
 	case file != "":
 		return load(file)
 	case listen == "" || to == "":
 		return nil, usage("give a configuration file with -c, or both --listen and --to")
 	}
-	return gateway.Forward(listen, to)
+	return gateway.Forward(listen, to, inbound.Protocol(protocol))
 }
 
 func load(file string) (*gateway.Spec, error) {

@@ -22,6 +22,8 @@ import (
 type Relay struct {
 	// OnEnd is called once, when nothing of the relay runs any more and both connections have been closed.
 	OnEnd func(*Relay)
+	// Totals, where they are set, are raised by what is taken from the first connection and from the second.
+	Totals [2]*uint64
 
 	flows [2]flow // from the first connection to the second, and back
 	l     *loop.Loop
@@ -64,7 +66,8 @@ func (r *Relay) Start(a, b *Conn, idle time.Duration) {
 	r.l, r.limit = a.n.Loop, idle
 	r.idle.timer.Expirer = (*relayIdle)(r)
 	r.half.Expirer = (*relayHalf)(r)
-	r.flows = [2]flow{{r: r, src: a, dst: b, broken: RelayFirstReset}, {r: r, src: b, dst: a, broken: RelaySecondReset}}
+	r.flows = [2]flow{{r: r, src: a, dst: b, total: r.Totals[0], broken: RelayFirstReset},
+		{r: r, src: b, dst: a, total: r.Totals[1], broken: RelaySecondReset}}
 	for _, c := range [...]*Conn{a, b} {
 		c.SetReadTimeout(0)
 		c.SetWriteTimeout(0)
@@ -173,6 +176,7 @@ type flow struct {
 	src, dst *Conn
 	task     loop.Handle
 	moved    uint64
+	total    *uint64     // what several relays have moved together
 	onMoved  func(int64) // advance, made when it is first needed
 	pace     pace
 	active   bool // a task serves it
@@ -235,6 +239,9 @@ func (f *flow) opposite() *flow {
 
 func (f *flow) advance(n int64) {
 	f.moved += uint64(n)
+	if f.total != nil {
+		*f.total += uint64(n)
+	}
 	f.r.touch()
 }
 

@@ -18,12 +18,14 @@ import (
 type tunnel struct {
 	*relay
 	Relay
-	ends int
+	ends        int
+	there, back uint64
 }
 
 func (e *env) tunnel(t *loop.Task, pair func(*loop.Task) (a, b *Conn), idle time.Duration) *tunnel {
 	u := &tunnel{relay: e.relay(t, pair)}
 	u.OnEnd = func(*Relay) { u.ends++ }
+	u.Totals = [2]*uint64{&u.there, &u.back}
 	u.Start(u.src, u.dst, idle)
 	return u
 }
@@ -36,6 +38,9 @@ func (e *env) over(t *loop.Task, u *tunnel, why RelayEnd, there, back uint64) {
 	}
 	if a, b := u.Moved(); a != there || b != back {
 		failf("moved %d and %d, want %d and %d", a, b, there, back)
+	}
+	if u.Totals[0] != nil && (u.there != there || u.back != back) {
+		failf("totals of %d and %d, want %d and %d", u.there, u.back, there, back)
 	}
 	e.closeAll(t, u.in, u.out)
 }

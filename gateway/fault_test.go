@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/filter"
+	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/header"
 )
@@ -286,7 +287,7 @@ func TestHalfCloseFinish(t *testing.T) {
 // filters puts filters into the one route of a running gateway.
 func (r *rig) filters(f ...filter.Filter) {
 	p := r.g.parts[0]
-	p.loop.On(func() { p.handlers[0].Targets[0].Chain.Filters = f })
+	p.loop.On(func() { p.handlers[0].(*inbound.Handler).Targets[0].Chain.Filters = f })
 }
 
 type filterFunc func(x *exchange.Exchange, next filter.Next) error

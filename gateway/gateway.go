@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/loop"
@@ -42,26 +43,27 @@ type Machine struct {
 
 // Gateway is a running worker.
 type Gateway struct {
-	spec     *Spec
-	log      *slog.Logger
-	machine  Machine
-	names    []string // of the listeners, sorted
-	tables   map[string]*route.Table
-	resolved map[string]*upstream.Resolved
-	access   *accesslog.Log
-	blocking *loop.Blocking
-	loops    []*loop.Loop
-	parts    []*part
-	addrs    map[string]string
-	bounds   map[string]int // of the listeners' connections
-	admin    *admin.Server
-	draining atomic.Bool
+	spec        *Spec
+	log         *slog.Logger
+	machine     Machine
+	names       []string                // of the listeners, sorted
+	tables      map[string]*route.Table // of listeners of HTTP
+	serverNames map[string]*route.Names // of listeners of layer 4
+	resolved    map[string]*upstream.Resolved
+	access      *accesslog.Log
+	blocking    *loop.Blocking
+	loops       []*loop.Loop
+	parts       []*part
+	addrs       map[string]string
+	bounds      map[string]int // of the listeners' connections
+	admin       *admin.Server
+	draining    atomic.Bool
 }
 
 // Start builds and starts what spec describes. When it returns, every listener accepts. On failure nothing is left
 // behind.
 func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
-	g := &Gateway{spec: spec, log: o.Log, names: slices.Sorted(maps.Keys(spec.Listeners)), tables: map[string]*route.Table{},
+	g := &Gateway{spec: spec, log: o.Log, names: slices.Sorted(maps.Keys(spec.Listeners)), tables: map[string]*route.Table{}, serverNames: map[string]*route.Names{},
 		resolved: map[string]*upstream.Resolved{}, addrs: map[string]string{}}
 	if err := g.start(ctx, o); err != nil {
 		g.close()
@@ -81,7 +83,11 @@ func (g *Gateway) start(ctx context.Context, o Options) error {
 		}
 	}
 	for _, name := range g.names {
-		g.tables[name] = route.Compile(g.spec.Listeners[name].Routes)
+		if s := g.spec.Listeners[name]; s.Protocol == inbound.TCP {
+			g.serverNames[name] = route.CompileNames(s.Sessions())
+		} else {
+			g.tables[name] = route.Compile(s.Routes)
+		}
 	}
 	n := g.spec.Runtime.Loops.Or(runtime.NumCPU())
 	if g.access, err = accesslog.Open(g.spec.AccessLog.Spec, n); err != nil {
@@ -270,8 +276,8 @@ func (g *Gateway) Usage() (u conn.Usage, tasks int) {
 // Reopen opens the access log's file anew, after it was rotated.
 func (g *Gateway) Reopen() error { return g.access.Reopen() }
 
-// Drain stops accepting, lets requests in flight finish until ctx ends or the configured time has passed, then closes
-// everything. It returns an error if requests had to be cut off.
+// Drain stops accepting, lets requests and sessions in flight finish until ctx ends or the configured time has passed, then closes
+// everything. It returns an error if any had to be cut off.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.draining.Store(true)
 	if d := g.spec.Runtime.DrainTimeout.Std(); d > 0 {
@@ -285,7 +291,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	left := g.awaitRest(ctx)
 	g.close()
 	if left > 0 {
-		return fmt.Errorf("%d connections were cut off with requests in flight", left)
+		return fmt.Errorf("%d connections were cut off with requests or sessions in flight", left)
 	}
 	return nil
 }

@@ -60,6 +60,12 @@ func start(t *testing.T, d DriverName, extra with, origins ...string) *rig {
 	text := fmt.Sprintf("listeners: {in: {address: '127.0.0.1:0', routes: [{name: all, cluster: out%s}]%s}}\n"+
 		"clusters: {out: {endpoints: [%s]%s}}\nruntime: {driver: %s, loops: 1, drain_timeout: 10s%s}\n%s\n",
 		comma(extra.route), comma(extra.listener), "'"+strings.Join(origins, "','")+"'", comma(extra.cluster), d, comma(extra.runtime), extra.top)
+	return startWith(t, text)
+}
+
+// startWith runs a gateway with a whole configuration, whose first listener is "in".
+func startWith(t *testing.T, text string) *rig {
+	t.Helper()
 	spec, err := Load("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)

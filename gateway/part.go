@@ -8,6 +8,7 @@ import (
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/filter"
 	"github.com/ringway/ringway/gateway/inbound"
+	"github.com/ringway/ringway/gateway/inbound/tcp"
 	"github.com/ringway/ringway/gateway/outbound"
 	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/gateway/upstream"
@@ -20,7 +21,23 @@ type part struct {
 	loop     *loop.Loop
 	net      *conn.Net
 	clusters map[string]*upstream.Cluster
-	handlers []*inbound.Handler
+	handlers []handler
+}
+
+// handler is one listener on this loop, of whatever protocol.
+type handler interface {
+	// Serve accepts connections from a listening socket, at most so many at a time.
+	Serve(fd, maxConns int)
+	// Drain stops accepting and lets what goes on come to its end.
+	Drain()
+	// CloseAll cuts off what still goes on.
+	CloseAll()
+	// Conns is the number of open connections.
+	Conns() int
+	// Label is the listener's name in metrics.
+	Label() string
+	// Snapshot is the counters as they are now.
+	Snapshot() metrics.ListenerCounters
 }
 
 // build makes the part of loop l. sockets are this loop's listening sockets, by listener.
@@ -33,15 +50,25 @@ func (g *Gateway) build(l *loop.Loop, sockets map[string]int) *part {
 		p.clusters[name] = upstream.NewCluster(p.net, r)
 	}
 	for _, name := range g.names {
-		s := g.spec.Listeners[name]
-		h := inbound.New(p.net, inbound.Config{
-			Name: name, Spec: s, Table: g.tables[name], Targets: p.targets(s.Routes), Log: g.log,
-			Access: g.access.Producer(l.ID()), IDs: inbound.NewIDs(rand.Uint64()),
-		})
+		h := g.handler(p, name)
 		p.handlers = append(p.handlers, h)
 		h.Serve(sockets[name], share(g.bounds[name], len(g.loops), l.ID()))
 	}
 	return p
+}
+
+// handler makes the handler of a listener.
+func (g *Gateway) handler(p *part, name string) handler {
+	s := g.spec.Listeners[name]
+	access, ids := g.access.Producer(p.loop.ID()), inbound.NewIDs(rand.Uint64())
+	if s.Protocol == inbound.TCP {
+		return tcp.New(p.net, tcp.Config{
+			Name: name, Spec: s, Names: g.serverNames[name], Targets: p.tunnels(s.Sessions()), Log: g.log, Access: access, IDs: ids,
+		})
+	}
+	return inbound.New(p.net, inbound.Config{
+		Name: name, Spec: s, Table: g.tables[name], Targets: p.targets(s.Routes), Log: g.log, Access: access, IDs: ids,
+	})
 }
 
 // share splits a bound over the loops; the first ones take what is left over, and each has at least one.
@@ -63,9 +90,18 @@ func (p *part) targets(routes []route.Spec) []inbound.Target {
 		}
 		t.Chain.End = nowhere{}
 		if c := p.clusters[r.Cluster]; c != nil {
-			t.Chain.End = &outbound.Handler{Cluster: c}
+			t.Chain.End = outbound.NewHandler(c)
 		}
 		out[i] = t
+	}
+	return out
+}
+
+// tunnels are what a layer 4 listener's routes lead to.
+func (p *part) tunnels(routes []route.Spec) []tcp.Target {
+	out := make([]tcp.Target, len(routes))
+	for i := range routes {
+		out[i] = tcp.Target{Name: routes[i].Name, To: outbound.NewTunnel(p.clusters[routes[i].Cluster])}
 	}
 	return out
 }
@@ -114,7 +150,7 @@ func (p *part) snapshot(s *metrics.Snapshot) {
 		Submissions: st.Driver.Submitted, Enters: st.Driver.Enters, Timers: uint64(st.Timers), Posted: st.Posted, Panics: st.Panics,
 	}})
 	for _, h := range p.handlers {
-		s.Listeners = append(s.Listeners, metrics.Listener{Name: h.Name, ListenerCounters: h.Snapshot()})
+		s.Listeners = append(s.Listeners, metrics.Listener{Name: h.Label(), ListenerCounters: h.Snapshot()})
 	}
 	for _, c := range p.clusters {
 		m := metrics.Cluster{Name: c.Name, ClusterCounters: c.Counters}

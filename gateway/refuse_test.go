@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ringway/ringway/gateway/inbound"
 )
 
 // problem reads a refusal and gives its status and code.
@@ -229,6 +231,11 @@ func TestGatewaySpec(t *testing.T) {
 		{strings.Replace(ok, "cluster: c", "cluster: d", 1), `g.yaml:1:51: listeners.a.routes[0].cluster: unknown cluster "d"; known here: c`},
 		{"listeners: {}", "g.yaml:1:12: listeners: a gateway needs at least one listener"},
 		{strings.Replace(ok, "}]}}", "}]}, b: {address: ':1', routes: [{cluster: c}]}}", 1), "g.yaml:1:70: listeners.b.address: listener a listens on :1 already"},
+		{"listeners: {a: {address: ':1', protocol: tcp, cluster: d}}\nclusters: {c: {endpoints: ['a:1']}}", `g.yaml:1:56: listeners.a.cluster: unknown cluster "d"; known here: c`},
+		{"listeners: {a: {address: ':1', protocol: tcp, routes: [{cluster: d}]}}\nclusters: {c: {endpoints: ['a:1']}}", `g.yaml:1:66: listeners.a.routes[0].cluster: unknown cluster "d"; known here: c`},
+		{"listeners: {a: {address: ':1', protocol: tcp, cluster: c}}\nclusters: {c: {endpoints: ['a:1'], send_proxy: v2}}", ""},
+		{strings.Replace(ok, "'a:1']", "'a:1'], send_proxy: v2", 1), "g.yaml:1:51: listeners.a.routes[0].cluster: cluster c has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without"},
+		{strings.Replace(ok, "'a:1']", "'a:1'], send_proxy: v3", 1), `g.yaml:2:48: clusters.c.send_proxy: expected one of v1, v2, found "v3"`},
 		{ok + "admin: {address: '0.0.0.0:1'}", `g.yaml:3:18: admin.address: 0.0.0.0:1 can be reached from other machines, and the admin server has no password; did you mean "allow_remote: true"?`},
 		{ok + "admin: {address: 'x'}", `g.yaml:3:18: admin.address: "x" is not host:port, as 127.0.0.1:3000, or unix:/path`},
 		{ok + "runtime: {loops: 2000}", "g.yaml:3:18: runtime.loops: at most 1024 loops"},
@@ -244,10 +251,13 @@ func TestGatewaySpec(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", test.text, got, test.want)
 		}
 	}
-	if s, err := Forward(":8080", "127.0.0.1:3000"); err != nil || s.Clusters["main"].Endpoints[0].Address != "127.0.0.1:3000" {
+	if s, err := Forward(":8080", "127.0.0.1:3000", inbound.HTTP); err != nil || s.Clusters["main"].Endpoints[0].Address != "127.0.0.1:3000" {
 		t.Error(err)
 	}
-	if _, err := Forward("nowhere", "nowhere"); err == nil {
+	if s, err := Forward(":5432", "127.0.0.1:3000", inbound.TCP); err != nil || s.Listeners["main"].Cluster != "main" {
+		t.Error(err)
+	}
+	if _, err := Forward("nowhere", "nowhere", inbound.TCP); err == nil {
 		t.Error("addresses that are none pass")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/inbound"
+	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/applog"
@@ -31,18 +32,13 @@ func (s *Spec) Validate(c *config.Check) {
 	if len(s.Listeners) == 0 && !c.At("listeners").Failed() {
 		c.At("listeners").Errorf("a gateway needs at least one listener")
 	}
-	known := slices.Collect(maps.Keys(s.Clusters))
 	taken := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(s.Listeners)) {
 		l := s.Listeners[name]
 		if l == nil {
 			continue
 		}
-		for i := range l.Routes {
-			if cl := l.Routes[i].Cluster; cl != "" && !slices.Contains(known, cl) {
-				c.At("listeners", name, "routes", i, "cluster").Unknown("cluster", cl, known)
-			}
-		}
+		s.validateClusters(c.At("listeners", name), l)
 		if other, ok := taken[l.Address]; ok && !strings.HasSuffix(l.Address, ":0") {
 			c.At("listeners", name, "address").Errorf("listener %s listens on %s already", other, l.Address)
 		}
@@ -53,6 +49,26 @@ func (s *Spec) Validate(c *config.Check) {
 	}
 	if name, ok := taken[s.Admin.Address]; ok && s.Admin.Address != "" && !strings.HasSuffix(s.Admin.Address, ":0") {
 		c.At("admin", "address").Errorf("listener %s listens on %s already", name, s.Admin.Address)
+	}
+}
+
+// validateClusters reports clusters of a listener that do not exist, or that its protocol cannot go to.
+func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
+	known := slices.Collect(maps.Keys(s.Clusters))
+	if l.Cluster != "" && !slices.Contains(known, l.Cluster) {
+		c.At("cluster").Unknown("cluster", l.Cluster, known)
+	}
+	for i := range l.Routes {
+		name := l.Routes[i].Cluster
+		if name == "" {
+			continue
+		}
+		at := c.At("routes", i, "cluster")
+		if cl := s.Clusters[name]; !slices.Contains(known, name) {
+			at.Unknown("cluster", name, known)
+		} else if cl != nil && (cl.SendProxy == preface.V1 || cl.SendProxy == preface.V2) && l.Protocol == inbound.HTTP {
+			at.Errorf("cluster %s has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without", name)
+		}
 	}
 }
 
@@ -141,9 +157,13 @@ func Load(file string, data []byte) (*Spec, error) {
 }
 
 // Forward is the configuration of `ringway run --listen --to`: everything from one address to one server.
-func Forward(listen, to string) (*Spec, error) {
+func Forward(listen, to string, protocol inbound.Protocol) (*Spec, error) {
 	s := new(Spec)
+	where := "routes: [{cluster: main}]"
+	if protocol == inbound.TCP {
+		where = "cluster: main"
+	}
 	err := config.Decode("command line", fmt.Appendf(nil,
-		"listeners: {main: {address: %q, routes: [{cluster: main}]}}\nclusters: {main: {endpoints: [%q]}}\n", listen, to), s)
+		"listeners: {main: {address: %q, protocol: %q, %s}}\nclusters: {main: {endpoints: [%q]}}\n", listen, protocol, where, to), s)
 	return s, err
 }

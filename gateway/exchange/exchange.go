@@ -79,10 +79,13 @@ type Exchange struct {
 }
 
 // AppendID appends the request's ID, 16 hexadecimal digits.
-func (x *Exchange) AppendID(dst []byte) []byte {
+func (x *Exchange) AppendID(dst []byte) []byte { return AppendID(dst, x.ID) }
+
+// AppendID appends an ID as users see it: 16 hexadecimal digits.
+func AppendID(dst []byte, id uint64) []byte {
 	const digits = "0123456789abcdef"
 	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, digits[x.ID>>shift&15])
+		dst = append(dst, digits[id>>shift&15])
 	}
 	return dst
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/gateway/filter"
+	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
@@ -38,7 +39,8 @@ type IDs struct{ next uint64 }
 // NewIDs starts from seed, which should be random and differ between loops.
 func NewIDs(seed uint64) *IDs { return &IDs{next: seed} }
 
-func (i *IDs) take() uint64 {
+// Take gives the next number.
+func (i *IDs) Take() uint64 {
 	// An odd constant visits every number once, and neighbours do not look alike.
 	i.next += 0x9E3779B97F4A7C15
 	return i.next
@@ -49,22 +51,24 @@ type Handler struct {
 	Config
 	Counters metrics.ListenerCounters
 
-	n        *conn.Net
-	ln       *conn.Listener
-	http1    http1.Limits
-	bodyMax  int64
-	times    times
-	half     HalfClose
-	maxReqs  int
-	forward  forwarder
-	matcher  route.Matcher
-	date     date
-	sessions map[*session]struct{}
-	free     []*request
-	draining bool
+	n          *conn.Net
+	ln         *conn.Listener
+	http1      http1.Limits
+	bodyMax    int64
+	times      times
+	half       HalfClose
+	maxReqs    int
+	proxies    *preface.Policy
+	complaints Complaints
+	forward    forwarder
+	matcher    route.Matcher
+	date       date
+	sessions   map[*session]struct{}
+	free       []*request
+	draining   bool
 }
 
-type times struct{ head, idle, read, write time.Duration }
+type times struct{ head, idle, read, write, proxy time.Duration }
 
 // New makes the handler; Serve gives it connections.
 func New(n *conn.Net, c Config) *Handler {
@@ -73,8 +77,9 @@ func New(n *conn.Net, c Config) *Handler {
 	lim.MaxHead, lim.MaxLine, lim.MaxFields = int(s.Limits.Head), int(s.Limits.Line), s.Limits.Fields
 	t := &s.Timeouts
 	h := &Handler{Config: c, n: n, http1: lim, bodyMax: int64(s.Limits.Body), half: s.HalfClose, maxReqs: s.Limits.Requests,
-		times:    times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std()},
-		forward:  newForwarder(&s.Forwarded),
+		times:   times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std(), proxy: t.ProxyHeader.Std()},
+		forward: newForwarder(&s.Forwarded),
+		proxies: preface.NewPolicy(s.Proxy), complaints: Complaints{Log: c.Log, Listener: c.Name},
 		sessions: map[*session]struct{}{},
 	}
 	for i := range h.Targets {
@@ -98,11 +103,22 @@ func (h *Handler) Accept(c *conn.Conn) {
 	s := &session{h: h, c: c}
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
+	if h.proxies != nil {
+		verdict := h.proxies.Judge(c.Remote().Addr())
+		if s.header = verdict == preface.Header; verdict == preface.Untrusted {
+			s.refuse(metrics.UntrustedProxy, errUntrusted)
+			c.Abort()
+			return
+		}
+	}
 	s.rest()
 	if h.draining { // it came just before, and its request with it or never
 		c.SetReadTimeout(lingerTime)
 	}
 }
+
+// Label is the listener's name in metrics.
+func (h *Handler) Label() string { return h.Name }
 
 // Snapshot is the counters as they are now.
 func (h *Handler) Snapshot() metrics.ListenerCounters {

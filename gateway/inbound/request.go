@@ -90,12 +90,12 @@ func (s *session) serve(t *loop.Task) bool {
 // begin makes the exchange of what was read.
 func (r *request) begin() {
 	in, h := &r.in, r.s.h
-	r.ID = h.IDs.take()
+	r.ID = h.IDs.Take()
 	r.Client = r
 	if r.s.peer == nil {
-		r.s.peer = peerText(r.s.peerBuf[:0], r.s.c.Remote())
+		r.s.peer = peerText(r.s.peerBuf[:0], r.s.remote())
 	}
-	r.Peer = r.s.c.Remote()
+	r.Peer = r.s.remote()
 	r.Request = exchange.Request{
 		Method: in.Method, MethodToken: in.MethodToken, Scheme: "http", Authority: in.Authority,
 		Path: in.Path, Query: in.Query, HasQuery: in.HasQuery, Fields: &in.Fields, Protocol: "HTTP/1.1",
@@ -186,8 +186,8 @@ func (r *request) refuse(got bool, err error) bool {
 	default:
 		return false // the client went away in the middle of it
 	}
-	r.ID = r.s.h.IDs.take()
-	r.Peer = r.s.c.Remote()
+	r.ID = r.s.h.IDs.Take()
+	r.Peer = r.s.remote()
 	r.Request.Protocol = "HTTP/1.1"
 	r.in.Fields.Reset(nil) // they may lie in the connection's buffer, which can go before they are logged
 	r.body.Start(r.s.c, http1.NoBody, 0, http1io.Limits{})

@@ -3,11 +3,15 @@ package inbound
 import (
 	"errors"
 	"io"
+	"net/netip"
+	"os"
 	"time"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/observe/metrics"
 )
 
 const (
@@ -27,9 +31,19 @@ type session struct {
 	active   bool // a task serves it
 	watching bool // the request has been read: what arrives now concerns the next one, or is the client's leaving
 	linger   bool // bytes that nobody will read may be on their way
+	header   bool // a PROXY header comes first
 	requests int
-	peer     []byte // the client's address as text
+	client   netip.AddrPort // who opened the connection, or whom the PROXY header names
+	peer     []byte         // the client's address as text
 	peerBuf  [48]byte
+}
+
+// remote is the client's address.
+func (s *session) remote() netip.AddrPort {
+	if !s.client.IsValid() {
+		s.client = s.c.Remote()
+	}
+	return s.client
 }
 
 // rest waits for the next request without a task.
@@ -37,7 +51,11 @@ func (s *session) rest() {
 	s.active, s.watching = false, false
 	s.c.Multishot(s.requests > 0) // a connection that carries one request needs one receive
 	s.c.Watch(s)
-	s.c.SetReadTimeout(s.h.times.idle)
+	if s.header {
+		s.c.SetReadTimeout(s.h.times.proxy)
+	} else {
+		s.c.SetReadTimeout(s.h.times.idle)
+	}
 	s.c.Arm()
 }
 
@@ -65,6 +83,9 @@ const watchLate = 20 * time.Millisecond
 func (s *session) Expired(c *conn.Conn) {
 	switch {
 	case !s.active:
+		if s.header {
+			s.refuse(metrics.ProxyHeaderTimeout, errDeadline)
+		}
 		_ = c.Close()
 	case s.watching:
 		c.SetReadTimeout(0)
@@ -75,6 +96,9 @@ func (s *session) Expired(c *conn.Conn) {
 // Run serves the requests that are there, as a task.
 func (s *session) Run(t *loop.Task) {
 	defer s.recovered()
+	if s.header && !s.readProxy() {
+		return
+	}
 	for n := 1; ; n++ {
 		if !s.serve(t) {
 			s.end(t)
@@ -99,6 +123,37 @@ func (s *session) Run(t *loop.Task) {
 		}
 	}
 }
+
+// readProxy takes the PROXY header from the connection; false says that there is nothing to serve yet, or any more.
+func (s *session) readProxy() bool {
+	e, err := preface.ReadProxy(s.c)
+	if err != nil {
+		end := metrics.BadProxyHeader
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			end = metrics.ProxyHeaderTimeout
+		}
+		s.refuse(end, err)
+		s.c.Abort()
+		return false
+	}
+	s.header, s.client = false, e.Source
+	if len(s.c.Buffered()) == 0 && s.c.Err() == nil {
+		s.rest()
+		return false
+	}
+	return true
+}
+
+// refuse counts a connection that ends before its first request.
+func (s *session) refuse(end metrics.SessionEnd, err error) {
+	s.h.Counters.Sessions.Ends[end]++
+	s.h.complaints.Warn(s.h.n.Loop.Now(), end, "peer", s.c.Remote(), "err", err)
+}
+
+var (
+	errUntrusted = errors.New("its address is not among those of the proxies that may connect")
+	errDeadline  = errors.New("the PROXY header did not come in time")
+)
 
 // recovered closes the connection of a request whose handling panicked; the loop logs the panic.
 func (s *session) recovered() {

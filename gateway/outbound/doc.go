@@ -1,5 +1,6 @@
-// Package outbound carries an exchange to an upstream: it takes a connection, sends the request, reads the response's
-// head, and leaves the response's body to whoever sends it on. Retries are decided here and nowhere else.
+// Package outbound carries what the inbound packages bring to an upstream. Retries are decided here and nowhere else.
 //
-// Start reading at handler.go; transaction.go is one request on one connection, pump.go sends a request's body beside it.
+// For an exchange it takes a connection, sends the request, reads the response's head, and leaves the response's body to
+// whoever sends it on: start reading at handler.go; transaction.go is one request on one connection, pump.go sends a
+// request's body beside it. For a session of layer 4 it opens a connection and sends what must come first: tunnel.go.
 package outbound

@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
@@ -11,9 +10,11 @@ import (
 
 // Handler carries exchanges to one cluster, on one loop. It stands at the end of a filter chain.
 type Handler struct {
-	Cluster *upstream.Cluster
-	skew    int // where the other endpoints begin for the next request that needs one
+	picker
 }
+
+// NewHandler makes the handler of a cluster.
+func NewHandler(c *upstream.Cluster) *Handler { return &Handler{picker{Cluster: c}} }
 
 // Handle fills in the response, or says why there is none.
 func (h *Handler) Handle(x *exchange.Exchange) error {
@@ -39,23 +40,13 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 			return err
 		case isStale(err) && !fresh:
 			fresh = true // the same endpoint, over a connection that cannot have gone stale
-		case unreached(err) && others < min(h.Cluster.Settings.Retries, len(h.Cluster.Endpoints)-1):
-			if others == 0 {
-				h.skew++
-			}
-			e, fresh = h.other(first, h.skew+others), false
+		case unreached(err) && others < h.spare():
+			e, fresh = h.next(first, others), false
 			others++
 		default:
 			return err
 		}
 	}
-}
-
-// other is the i-th of the endpoints but first, counted around. It takes no turn of the balance: if it did, two endpoints
-// of which one is down would always be tried in that order.
-func (h *Handler) other(first *upstream.Endpoint, i int) *upstream.Endpoint {
-	all := h.Cluster.Endpoints
-	return all[(slices.Index(all, first)+1+i%(len(all)-1))%len(all)]
 }
 
 // unreached reports whether no byte of the request can have reached a server, so that another may be tried whatever

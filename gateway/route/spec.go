@@ -15,6 +15,7 @@ type Spec struct {
 	Path      string        `yaml:"path" doc:"Path that it is for: /exact, or /prefix/* for everything below; default: any."`
 	PathRegex config.Regexp `yaml:"path_regex" doc:"Regular expression (RE2) that the whole path must match, instead of path."`
 	Method    string        `yaml:"method" doc:"Method that it is for, such as GET; default: any."`
+	SNI       string        `yaml:"sni" doc:"Layer 4: server name in the TLS ClientHello that it is for: example.com, or *.example.com for every name below it; default: any other, and connections that are not TLS."`
 	Filters   []table.Entry `yaml:"filters" doc:"Filters that the request passes, in this order."`
 	Cluster   string        `yaml:"cluster" doc:"Cluster that answers; it may be left out if a filter answers."`
 }
@@ -25,6 +26,9 @@ func (s *Spec) Validate(c *config.Check) {
 		if msg := hostFault(s.Host); msg != "" {
 			c.At("host").Errorf("%s", msg)
 		}
+	}
+	if msg := nameFault(s.SNI); msg != "" && c.Has("sni") {
+		c.At("sni").Errorf("%s", msg)
 	}
 	if s.Path != "" && s.PathRegex.Regexp != nil {
 		c.At("path_regex").Errorf("a route has a path or a path_regex, not both")

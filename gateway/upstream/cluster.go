@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/http1"
 )
@@ -20,6 +21,7 @@ type Settings struct {
 	Retries                                  int
 	Pool                                     PoolSpec
 	HTTP1                                    http1.Limits
+	SendProxy                                preface.Version
 }
 
 // Resolved is a cluster whose endpoints' names have been resolved. Loops share it.
@@ -39,7 +41,7 @@ func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
 	lim.MaxLine = min(lim.MaxHead, max(lim.MaxLine, lim.MaxHead/2))
 	r := &Resolved{Name: name, Settings: Settings{
 		Connect: t.Connect.Std(), ResponseHead: t.ResponseHead.Std(), Read: t.Read.Std(), Write: t.Write.Std(), Idle: t.Idle.Std(),
-		Retries: s.Retries, Pool: s.Pool, HTTP1: lim,
+		Retries: s.Retries, Pool: s.Pool, HTTP1: lim, SendProxy: s.SendProxy,
 	}}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]

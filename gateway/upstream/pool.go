@@ -105,6 +105,18 @@ func (e *Endpoint) Get(t *loop.Task, fresh bool) (*Conn, error) {
 	return e.dial(t)
 }
 
+// Open gives the task a connection that nobody has used before, within the same bounds as Get. Its errors carry a code.
+func (e *Endpoint) Open(t *loop.Task) (*Conn, error) {
+	c, err := e.Get(t, true)
+	if err != nil || !c.Reused {
+		return c, err
+	}
+	_ = c.Close() // it was handed over by its last user; only its place is wanted
+	e.Counters.Reused--
+	e.Counters.Active--
+	return e.dial(t)
+}
+
 func (c *Conn) take() {
 	c.pooled = -1
 	c.Watch(nil)

@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/preface"
 )
 
 // Spec is a cluster as it stands in the configuration.
 type Spec struct {
-	Endpoints []EndpointSpec `yaml:"endpoints" config:"required" doc:"Where the cluster's servers listen."`
-	Balance   Balance        `yaml:"balance" doc:"How an endpoint is chosen."`
-	Retries   int            `yaml:"retries" doc:"Further endpoints that are tried when one cannot be connected to."`
-	Timeouts  Timeouts       `yaml:"timeouts" doc:"How long the cluster's servers may take."`
-	Pool      PoolSpec       `yaml:"pool" doc:"Bounds of the connections to each endpoint, per loop."`
-	Limits    Limits         `yaml:"limits" doc:"Bounds of what servers may send."`
+	Endpoints []EndpointSpec  `yaml:"endpoints" config:"required" doc:"Where the cluster's servers listen."`
+	Balance   Balance         `yaml:"balance" doc:"How an endpoint is chosen."`
+	Retries   int             `yaml:"retries" doc:"Further endpoints that are tried when one cannot be connected to."`
+	Timeouts  Timeouts        `yaml:"timeouts" doc:"How long the cluster's servers may take."`
+	Pool      PoolSpec        `yaml:"pool" doc:"Bounds of the connections to each endpoint, per loop."`
+	Limits    Limits          `yaml:"limits" doc:"Bounds of what servers may send."`
+	SendProxy preface.Version `yaml:"send_proxy" doc:"Layer 4: begin each connection with a PROXY header of this version, which tells of the client; default: none."`
 }
 
 // SetDefaults fills in what a cluster has where the file is silent.
