@@ -123,9 +123,10 @@ func (d *Watchdog) run() {
 	period := d.period
 	timer := time.NewTimer(period)
 	defer timer.Stop()
+	var loops []*watched
 	for {
 		<-timer.C
-		loops := d.alive()
+		loops = d.alive(loops)
 		if len(loops) == 0 {
 			return
 		}
@@ -142,20 +143,19 @@ func (d *Watchdog) run() {
 	}
 }
 
-// alive gives the loops that have not ended, and lets go of the others.
-func (d *Watchdog) alive() []*watched {
+// alive puts the loops that have not ended into loops, and lets go of the others.
+func (d *Watchdog) alive(loops []*watched) []*watched {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	loops := make([]*watched, 0, len(d.loops))
-	for _, w := range d.loops {
+	d.loops = slices.DeleteFunc(d.loops, func(w *watched) bool {
 		if w.gone.Load() {
 			w.thread.close()
-			continue
+			return true
 		}
-		loops = append(loops, w)
-	}
-	d.loops, d.running = loops, len(loops) > 0
-	return loops
+		return false
+	})
+	d.running = len(d.loops) > 0
+	return append(loops[:0], d.loops...)
 }
 
 // look sees whether the loop got on since the last look, period ago or longer, and reports whether it rests. Time is read before
@@ -188,8 +188,7 @@ func (w *watched) judge(now time.Time) {
 	if elapsed < w.dog.stall {
 		return
 	}
-	use := w.thread.use()
-	ran, held := use.since(w.used, elapsed, w.late)
+	ran, held := w.thread.use().since(w.used, w.thread.wants(), elapsed, w.late)
 	switch {
 	case held >= w.dog.stall && !w.stalled:
 		w.stalled = true

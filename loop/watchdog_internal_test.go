@@ -28,8 +28,8 @@ func TestThreadUseSince(t *testing.T) {
 		{"its counters are unknown", 0, 0, false, 10, 0, 10},
 	} {
 		before := threadUse{ran: 1000, queued: 500}
-		after := threadUse{ran: before.ran + c.ran, queued: before.queued + c.queued, wants: c.wants}
-		if ran, held := after.since(before, c.elapsed, c.late); ran != c.ran || held != c.held {
+		after := threadUse{ran: before.ran + c.ran, queued: before.queued + c.queued}
+		if ran, held := after.since(before, c.wants, c.elapsed, c.late); ran != c.ran || held != c.held {
 			t.Errorf("%s: ran %d, held %d, want %d", c.what, ran, held, c.held)
 		}
 	}
@@ -44,8 +44,19 @@ func TestThreadClockOfThisThread(t *testing.T) {
 	for began := time.Now(); time.Since(began) < 10*time.Millisecond; {
 	}
 	after := c.use()
-	if ran := after.ran - before.ran; ran <= 0 || !after.wants || after.queued < before.queued {
+	if ran := after.ran - before.ran; ran <= 0 || !c.wants() || after.queued < before.queued {
 		t.Errorf("before %+v, after %+v", before, after)
+	}
+	if n := testing.AllocsPerRun(100, func() { before = c.use(); _ = c.wants() }); n != 0 {
+		t.Errorf("reading allocates %v times", n)
+	}
+}
+
+func TestSecondNumber(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "1": 0, "1 23 4": 23, "0 0 1\n": 0, "12 345": 345, "x y z": 0} {
+		if got := secondNumber([]byte(text)); got != want {
+			t.Errorf("%q gives %d", text, got)
+		}
 	}
 }
 
