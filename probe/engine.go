@@ -29,15 +29,19 @@ type engine struct {
 
 	stopped atomic.Bool
 	polls   []sys.PollFd
+	tick    time.Duration
 	quick   bool // read as soon as something comes, because the time of reading is the measurement
 }
 
 // now is CLOCK_MONOTONIC in nanoseconds since the engine was made, and a bit, so that it is never nought.
 func (e *engine) now() int64 { return int64(time.Since(e.base)) + 1 }
 
-// tick is the least time between two looks at what came, while many probes are under way: stamps of the kernel are as
-// right when they are read later, and each look costs system calls.
-const tick = 200 * time.Microsecond
+// The least and the most time between two looks at what came, while many probes are under way: stamps of the kernel are as
+// right when they are read later, and each look costs system calls. The most is still so short that a target gets no burst.
+const (
+	minTick = 200 * time.Microsecond
+	maxTick = time.Millisecond
+)
 
 // run sends and receives until the plan is finished and all probes have their outcome, or ctx ends.
 func (e *engine) run(ctx context.Context) error {
@@ -45,18 +49,16 @@ func (e *engine) run(ctx context.Context) error {
 		e.stopped.Store(true)
 		sys.EventfdSignal(e.wake)
 	})()
+	e.tick = min(max(e.options.Interval, minTick), maxTick)
 	for !e.stopped.Load() {
-		now := e.now()
-		due, more := e.fill(now)
+		if e.receive() {
+			return nil
+		}
+		due, more := e.fill(e.now())
 		for _, s := range e.sockets {
 			if s != nil {
 				e.flush(s)
-				e.readErrors(s)
-				e.readReplies(s)
 			}
-		}
-		if e.done() {
-			return nil
 		}
 		if more {
 			continue
@@ -68,11 +70,22 @@ func (e *engine) run(ctx context.Context) error {
 	return nil
 }
 
-// done reports that there is nothing left to send nor to wait for.
-func (e *engine) done() bool {
+// receive takes all that came. Time passes in the ledger only up to where everything that came before has been taken, so
+// that no pause of this process makes a loss of an answer that waited in the queue. done says that there is nothing left
+// to send nor to wait for.
+func (e *engine) receive() (done bool) {
+	begin, drained := e.now(), true
+	for _, s := range e.sockets {
+		if s != nil {
+			e.readErrors(s)
+			drained = e.readReplies(s) && drained
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.ledger.advance(e.now())
+	if drained {
+		e.ledger.advance(begin)
+	}
 	return e.held == nil && e.plan.finished() && e.ledger.idle()
 }
 
@@ -80,7 +93,6 @@ func (e *engine) done() bool {
 func (e *engine) fill(now int64) (due int64, more bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.ledger.advance(now)
 	for {
 		if e.held == nil {
 			p, at, ok := e.plan.next(now)
@@ -215,15 +227,15 @@ func (s *socket) keyOf(frame []byte) (uint32, bool) {
 	return binary.BigEndian.Uint32(frame[at+12:]), true
 }
 
-// readReplies takes what the receive queue has.
-func (e *engine) readReplies(s *socket) {
+// readReplies takes what the receive queue has; drained says that this was all.
+func (e *engine) readReplies(s *socket) (drained bool) {
 	for range readBatches {
 		n := int(s.in.Receive(s.fd, false))
 		if n <= 0 {
 			if n < 0 && -n != int(sys.EAGAIN) {
 				continue // the error that an ICMP message left on the socket; it is gone now
 			}
-			return
+			return true
 		}
 		now := e.now()
 		e.mu.Lock()
@@ -232,9 +244,10 @@ func (e *engine) readReplies(s *socket) {
 		}
 		e.mu.Unlock()
 		if n < s.in.Len() {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (e *engine) takeReply(s *socket, i int, now int64) {
@@ -290,7 +303,7 @@ func (e *engine) wait(due int64) error {
 	timeout := time.Duration(min(due-now, int64(time.Second)))
 	e.polls = append(e.polls[:0], sys.PollFd{Fd: int32(e.wake), Events: sys.POLLIN})
 	// With many probes a second, and stamps of the kernel, looking at once would only cost more.
-	if e.quick || !busy || timeout > 2*tick {
+	if e.quick || !busy || timeout > 2*e.tick {
 		for _, s := range e.sockets {
 			if s == nil {
 				continue
@@ -302,7 +315,7 @@ func (e *engine) wait(due int64) error {
 			e.polls = append(e.polls, sys.PollFd{Fd: int32(s.fd), Events: events})
 		}
 	} else {
-		timeout = max(timeout, tick)
+		timeout = max(timeout, e.tick)
 	}
 	_, err := sys.PollWait(e.polls, timeout)
 	return err

@@ -69,6 +69,9 @@ func (l *ledger) answer(s *slot, a *arrival, e *Event) {
 	}
 	s.stamps.RxMono, s.stamps.RxSoft, s.stamps.RxHard, s.stamps.RxMicro = a.mono, a.soft, a.hard, a.micro
 	s.extra = None
+	if rtt, _ := s.stamps.RTT(l.config.limit); s.outcome == InFlight && int64(rtt) >= l.config.timeout {
+		l.finish(s, Timeout, e) // it is read before its timeout was noticed
+	}
 	if s.outcome == Timeout {
 		s.extra = Late
 		t.counters.extras[Late]++

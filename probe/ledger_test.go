@@ -489,3 +489,18 @@ func FuzzArrival(f *testing.F) {
 		}
 	})
 }
+
+// An answer that is read before its timeout was noticed is late all the same, and one that waited in the queue beyond its
+// timeout is not.
+func TestTimeoutGoesByStamps(t *testing.T) {
+	arrive := func(read, stamped int64) *bench {
+		b := newBench(t, nil)
+		n := b.send(0)
+		b.now += read
+		m, _ := icmp.Parse(icmp.V4, b.reply(n))
+		b.arrive(&arrival{family: icmp.V4, from: testAddrs[0], raw: b.reply(n), message: m, mono: b.now, soft: realtime(1000*second) + stamped})
+		return b
+	}
+	arrive(1100*ms, 1050*ms).want(0, o{Timeout: 1}, x{Late: 1})
+	arrive(1100*ms, 900*ms).want(0, o{Answered: 1}, nil)
+}

@@ -23,9 +23,12 @@ type plan interface {
 // never is no time at all.
 const never = int64(1<<63 - 1)
 
-// maxLag is how far sending may be behind its times. What is more is not caught up with, because the targets would get it as
-// a burst: the times of all that follow move.
-const maxLag = int64(5 * time.Millisecond)
+// How far sending may be behind its times. What is more is not caught up with, because a target would get it as a burst: the
+// times of all that follow move. Up to half of its interval, a target gets no two probes for one.
+const (
+	minLag = int64(5 * time.Millisecond)
+	maxLag = int64(50 * time.Millisecond)
+)
 
 // cycle visits the targets one after the other, each once in an interval, with the times of different targets spread evenly
 // over it.
@@ -72,7 +75,7 @@ func (c *cycle) next(now int64) (spec, int64, bool) {
 	if due > now {
 		return spec{}, due, false
 	}
-	if lag := now - due; lag > maxLag {
+	if lag := now - due; lag > min(max(c.interval/2, minLag), maxLag) {
 		c.start += lag
 		c.slipped += time.Duration(lag)
 	}

@@ -37,7 +37,7 @@ func TestCycleSpreadsTargets(t *testing.T) {
 	}
 }
 
-// A pause of the process is no reason for a burst: at most what maxLag covers goes at once, and nothing is left out.
+// A pause of the process is no reason for a burst: at most what minLag covers goes at once, and nothing is left out.
 func TestCycleDoesNotCatchUp(t *testing.T) {
 	c := &cycle{order: []int{0}, interval: ms, rounds: 1000, until: never, start: 0}
 	got, _ := drain(c, 0)
@@ -58,6 +58,17 @@ func TestCycleDoesNotCatchUp(t *testing.T) {
 	}
 	if total != 1000 {
 		t.Errorf("%d probes, want 1000", total)
+	}
+}
+
+// With many targets there is more time to catch up in, since each gets one probe of those that are behind.
+func TestCycleCatchesUpWithManyTargets(t *testing.T) {
+	c := &cycle{order: make([]int, 1000), interval: second, rounds: 10, until: never}
+	if got, _ := drain(c, 49*ms); len(got) != 50 || c.slipped != 0 {
+		t.Errorf("%d within the bound, slipped %v", len(got), c.slipped)
+	}
+	if got, _ := drain(c, 49*ms+100*ms); len(got) != 1 || c.slipped != 99*time.Millisecond {
+		t.Errorf("%d beyond it, slipped %v", len(got), c.slipped)
 	}
 }
 
