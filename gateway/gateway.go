@@ -154,9 +154,13 @@ func (g *Gateway) clientBounds(files uint64, loops int) map[string]int {
 
 func (g *Gateway) startLoops(n int) error {
 	g.blocking = loop.NewBlocking(loop.DefaultBlockingLimits())
+	var dog *loop.Watchdog // one for all
+	if stall := g.spec.Runtime.Stall.Std(); stall > 0 {
+		dog = loop.NewWatchdog(stall)
+	}
 	for i := range n {
 		cfg := loop.DefaultConfig(i, g.machine.Driver)
-		cfg.Pin, cfg.Blocking, cfg.Log = g.spec.Runtime.Pin, g.blocking, g.log
+		cfg.Pin, cfg.Blocking, cfg.Watchdog, cfg.Log = g.spec.Runtime.Pin, g.blocking, dog, g.log
 		cfg.DriverSizes.RecvBlocks = g.spec.Runtime.Buffers
 		l, err := loop.Start(cfg)
 		if err != nil {

@@ -148,6 +148,7 @@ func (p *part) snapshot(s *metrics.Snapshot) {
 	s.Loops = append(s.Loops, metrics.Loop{ID: p.loop.ID(), LoopCounters: metrics.LoopCounters{
 		Ticks: st.Ticks, Tasks: uint64(st.Live), Spawned: st.Spawned, Polls: st.Polls, Completions: st.Driver.Completed,
 		Submissions: st.Driver.Submitted, Enters: st.Driver.Enters, Timers: uint64(st.Timers), Posted: st.Posted, Panics: st.Panics,
+		Stalls: st.Stalls, StalledNs: uint64(st.Stalled), Delays: st.Delays,
 	}})
 	for _, h := range p.handlers {
 		s.Listeners = append(s.Listeners, metrics.Listener{Name: h.Label(), ListenerCounters: h.Snapshot()})

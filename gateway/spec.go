@@ -13,6 +13,7 @@ import (
 	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/upstream"
+	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/applog"
 )
@@ -102,11 +103,12 @@ type RuntimeSpec struct {
 	DrainTimeout config.Duration `yaml:"drain_timeout" doc:"How long requests in flight may take when the gateway ends."`
 	Buffers      int             `yaml:"buffers" doc:"Receive buffers of 32KiB in use at a time, on each loop."`
 	Heads        int             `yaml:"heads" doc:"Blocks of 8KiB for message heads in use at a time, on each loop."`
+	Stall        config.Duration `yaml:"stall" doc:"How long something may hold a loop until the log names it; off: nobody looks."`
 }
 
 // SetDefaults chooses automatically what it can.
 func (r *RuntimeSpec) SetDefaults() {
-	*r = RuntimeSpec{Driver: Auto, DrainTimeout: config.Duration(30 * time.Second), Buffers: 2048, Heads: 16384}
+	*r = RuntimeSpec{Driver: Auto, DrainTimeout: config.Duration(30 * time.Second), Buffers: 2048, Heads: 16384, Stall: config.Duration(loop.DefaultStall)}
 }
 
 // Validate reports bounds that cannot hold.
@@ -119,6 +121,9 @@ func (r *RuntimeSpec) Validate(c *config.Check) {
 	}
 	if r.Heads < 4 || r.Heads > 1<<20 {
 		c.At("heads").Errorf("heads is 4 to 1048576")
+	}
+	if d := r.Stall.Std(); d != 0 && d < time.Millisecond {
+		c.At("stall").Errorf("stall is off or at least 1ms")
 	}
 }
 

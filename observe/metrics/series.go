@@ -16,6 +16,9 @@ var loopSeries = []series[Loop]{
 	counter("loop_task_panics_total", "Tasks that ended in a panic.", func(e *Loop) float64 { return float64(e.Panics) }, "loop"),
 	gauge("loop_timers", "Timers armed.", func(e *Loop) float64 { return float64(e.Timers) }, "loop"),
 	counter("loop_posted_total", "Messages received from other threads.", func(e *Loop) float64 { return float64(e.Posted) }, "loop"),
+	counter("loop_stalls_total", "Times that something held the loop for longer than runtime.stall.", func(e *Loop) float64 { return float64(e.Stalls) }, "loop"),
+	counter("loop_stalled_seconds_total", "Time for which the loop was held by what counts as a stall.", func(e *Loop) float64 { return float64(e.StalledNs) / nsPerSecond }, "loop"),
+	counter("loop_delays_total", "Times that the machine did not run the loop for longer than runtime.stall.", func(e *Loop) float64 { return float64(e.Delays) }, "loop"),
 }
 
 var listenerSeries = []series[Listener]{

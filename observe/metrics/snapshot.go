@@ -32,6 +32,9 @@ type LoopCounters struct {
 	Panics      uint64 // tasks that ended in a panic
 	Timers      uint64 // timers armed now
 	Posted      uint64 // messages received from other threads
+	Stalls      uint64 // times that something held the loop for too long
+	StalledNs   uint64 // for how long, all together
+	Delays      uint64 // times that the machine did not run the loop for as long
 }
 
 // Add adds o to c.
@@ -46,6 +49,9 @@ func (c *LoopCounters) Add(o *LoopCounters) {
 	c.Panics += o.Panics
 	c.Timers += o.Timers
 	c.Posted += o.Posted
+	c.Stalls += o.Stalls
+	c.StalledNs += o.StalledNs
+	c.Delays += o.Delays
 }
 
 // Listener is one listener, or one loop's part of it.
