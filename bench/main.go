@@ -193,27 +193,36 @@ func run(ctx context.Context, o options) error {
 	if r.host, err = b.describe(ctx); err != nil {
 		return err
 	}
-	for _, f := range o.fields() {
-		idle := f.suite == suiteGateway && o.run.MatchString(idleScenario)
-		if idle || o.asked(f) {
-			if err := b.runField(ctx, f, idle, &r); err != nil {
-				return err
-			}
-		}
-	}
-	if o.suite != suiteGateway {
-		if r.results.Micro, err = b.runMicros(ctx); err != nil {
+	failed := b.measureAll(ctx, &r)
+	if failed == nil || !r.results.empty() { // what was measured before a failure is not thrown away
+		r.write(os.Stdout)
+		if err := r.save(); err != nil {
 			return err
 		}
 	}
-	r.write(os.Stdout)
-	if err := r.save(); err != nil {
-		return err
+	if failed != nil {
+		return failed
 	}
 	if count := r.results.invalid(); count > 0 {
 		return fmt.Errorf("%d measurements had errors; their lines are marked invalid", count)
 	}
 	return nil
+}
+
+// measureAll adds what is measured to the report, up to the first failure.
+func (b *bench) measureAll(ctx context.Context, r *report) error {
+	for _, f := range b.options.fields() {
+		idle := f.suite == suiteGateway && b.options.run.MatchString(idleScenario)
+		if idle || b.options.asked(f) {
+			if err := b.runField(ctx, f, idle, r); err != nil {
+				return err
+			}
+		}
+	}
+	if b.options.suite == suiteGateway {
+		return nil
+	}
+	return b.runMicros(ctx, &r.results)
 }
 
 // runField runs the loads of one field, and adds them to the report.
@@ -232,20 +241,18 @@ func (b *bench) runField(ctx context.Context, f field, idle bool, r *report) err
 	}
 	r.host.add(contenders)
 	s := newSection(b.options, f, contenders)
+	r.sections = append(r.sections, s)
 	if len(s.loads) > 0 {
 		samples, err := b.runLoads(ctx, contenders, s.loads)
+		r.results.Loads = append(r.results.Loads, samples...)
 		if err != nil {
 			return err
 		}
-		r.results.Loads = append(r.results.Loads, samples...)
 	}
 	if idle {
-		if r.results.Idle, err = b.runIdle(ctx, contenders); err != nil {
-			return err
-		}
+		r.results.Idle, err = b.runIdle(ctx, contenders)
 	}
-	r.sections = append(r.sections, s)
-	return nil
+	return err
 }
 
 // newSection says what a part of the report is about: the loads asked for, the

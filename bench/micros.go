@@ -54,9 +54,9 @@ func allMicros() []micro {
 	}
 }
 
-// runMicros makes the measurements asked for, round by round.
-func (b *bench) runMicros(ctx context.Context) ([]figure, error) {
-	var all []figure
+// runMicros makes the measurements asked for, round by round, and adds their
+// figures to into.
+func (b *bench) runMicros(ctx context.Context, into *results) error {
 	for round := 1; round <= b.options.rounds; round++ {
 		for _, m := range allMicros() {
 			if !b.options.run.MatchString(m.name) {
@@ -64,16 +64,16 @@ func (b *bench) runMicros(ctx context.Context) ([]figure, error) {
 			}
 			figures, err := b.measureMicro(ctx, m)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", m.name, err)
+				return fmt.Errorf("%s: %w", m.name, err)
 			}
 			for i := range figures {
 				figures[i].Round, figures[i].Scenario = round, m.name
 			}
 			b.progress("round %d/%d  %s", round, b.options.rounds, m.name)
-			all = append(all, figures...)
+			into.Micro = append(into.Micro, figures...)
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // measureMicro makes one round of one measurement.

@@ -83,6 +83,9 @@ func (r report) writeGroup(w io.Writer, s section, group string) {
 			unit = l.unit()
 		}
 	}
+	if len(lines) == 0 {
+		return
+	}
 	fmt.Fprintf(w, "\n### %s\n\n", group)
 	if note := notes[group]; note != "" {
 		fmt.Fprintf(w, "%s\n\n", note)
@@ -109,6 +112,9 @@ func (r report) loadLines(in section, l load) []string {
 	source.drop(failed)
 	var lines []string
 	for _, peer := range in.peers {
+		if !slices.ContainsFunc(r.results.Loads, func(s loadSample) bool { return s.Scenario == l.name && s.Peer == peer }) {
+			continue // a failure ended the run before
+		}
 		column := func(value func(loadSample) float64) float64 {
 			var values []float64
 			for _, s := range r.results.Loads {

@@ -61,6 +61,9 @@ func TestReportRows(t *testing.T) {
 			t.Errorf("missing %q in:\n%s", want, text.String())
 		}
 	}
+	if strings.Contains(text.String(), "| 64 connections | haproxy |") {
+		t.Error("shows a peer that was not measured under a load")
+	}
 	if strings.Contains(text.String(), groupFresh) {
 		t.Error("shows a group that was not run")
 	}

@@ -16,6 +16,9 @@ type results struct {
 	Micro []figure     `json:"micro"`
 }
 
+// empty says that nothing was measured.
+func (r results) empty() bool { return len(r.Loads)+len(r.Idle)+len(r.Micro) == 0 }
+
 // rotated returns the order of a round: each starts with the next proxy, so
 // that none is always the first or always runs after the same burden.
 func rotated[T any](all []T, round int) []T {
@@ -24,6 +27,7 @@ func rotated[T any](all []T, round int) []T {
 }
 
 // runLoads starts every proxy and puts them under every load, round by round.
+// The samples before a failure are returned with it.
 func (b *bench) runLoads(ctx context.Context, contenders []contender, loads []load) ([]loadSample, error) {
 	var all []*running
 	for _, c := range contenders {
@@ -45,7 +49,7 @@ func (b *bench) runLoads(ctx context.Context, contenders []contender, loads []lo
 			for _, p := range rotated(all, round) {
 				sample, err := b.measure(ctx, p, l, round, duration)
 				if err != nil {
-					return nil, err
+					return samples, err
 				}
 				if round == 0 {
 					continue
@@ -70,7 +74,7 @@ func (b *bench) runIdle(ctx context.Context, contenders []contender) ([]idleSamp
 		for _, c := range rotated(contenders, round) {
 			sample, err := b.measureIdle(ctx, c, round)
 			if err != nil {
-				return nil, err
+				return samples, err
 			}
 			b.progress("round %d/%d  %-9s  %-13s %6.2f KiB RSS, %6.2f KiB PSS per connection  %s",
 				round, b.options.rounds, idleScenario, c.name, sample.rssPerConn(), sample.pssPerConn(), sample.FailureText)

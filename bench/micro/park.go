@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/ringway/ringway/loop"
 )
@@ -12,19 +14,24 @@ func park(what string, count int) error {
 	if err != nil {
 		return err
 	}
+	var parked atomic.Int64 // those that wait, or do so at once
 	block := make(chan struct{})
 	start := func() {}
+	wait := func(t *loop.Task) {
+		parked.Add(1)
+		_ = t.Park(parker{})
+	}
 	switch what {
 	case "nothing":
 		count = 0
 	case "tasks":
-		start = func() { l.Go("parked", func(t *loop.Task) { _ = t.Park(parker{}) }) }
+		start = func() { l.Go("parked", wait) }
 	case "deep-tasks":
-		start = func() { l.Go("parked", func(t *loop.Task) { deepen(depth); _ = t.Park(parker{}) }) }
+		start = func() { l.Go("parked", func(t *loop.Task) { deepen(depth); wait(t) }) }
 	case "goroutines":
-		start = func() { go func() { <-block }() }
+		start = func() { go func() { parked.Add(1); <-block }() }
 	case "deep-goroutines":
-		start = func() { go func() { deepen(depth); <-block }() }
+		start = func() { go func() { deepen(depth); parked.Add(1); <-block }() }
 	default:
 		return fmt.Errorf("nothing to park is called %q", what)
 	}
@@ -33,15 +40,10 @@ func park(what string, count int) error {
 			start()
 		}
 	})
-	for ready := count == 0; !ready; {
-		l.On(func() {
-			tasks := l.Tasks()
-			ready = true
-			for _, t := range tasks {
-				ready = ready && t.State == "parked"
-			}
-		})
+	for parked.Load() < int64(count) {
+		time.Sleep(time.Millisecond)
 	}
+	l.On(func() {}) // whoever was last to say so has parked by now
 	fmt.Println("parked")
 	<-block
 	return nil
