@@ -4,6 +4,9 @@ GO          ?= go
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How long each fuzz target runs.
 FUZZTIME    ?= 10m
+# How many simulated worlds `make sim` runs, and which is the first.
+SEEDS       ?= 10000
+FROM        ?= 1
 # Arguments of the programs that `make demo` and `make bench` run: make demo ARGS='--listen :8081'
 ARGS        ?=
 
@@ -13,7 +16,7 @@ LDFLAGS := -s -w -X github.com/ringway/ringway/cli.version=$(VERSION)
 RACED    = $(shell $(GO) list ./... | grep -v '/arch$$')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check gofmt vet staticcheck arch race cgo generate bench fuzz e2e clean
+.PHONY: help build demo test check gofmt vet staticcheck arch race cgo generate bench fuzz sim e2e clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +57,13 @@ generate: ## Write the generated files anew.
 
 bench: ## Compare CPU with nginx, HAProxy and others, side by side, and print the tables; SUITE=gateway needs wrk, SUITE=runtime nothing.
 	$(GO) run ./bench $(if $(SUITE),-suite $(SUITE)) $(ARGS)
+
+sim: ## Run the whole gateway in SEEDS (10000) simulated worlds, from FROM on; make sim SEED=7 replays one, with its trace.
+ifdef SEED
+	$(GO) test -count=1 -v -run 'TestSeeds$$' ./test/simtest -args -seed $(SEED)
+else
+	$(GO) test -count=1 -v -run 'TestSeeds$$' -timeout 2h ./test/simtest -args -seeds $(SEEDS) -from $(FROM)
+endif
 
 fuzz: ## Run each fuzz target for FUZZTIME (10m).
 	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
