@@ -7,7 +7,7 @@
 //	to carry                                     take       who may call
 //	values from one thread to one                SPSC       one producer, one consumer; bounded
 //	records from many threads to one             MPSC       any producer, one consumer; the records are the bound
-//	values from many threads to one              Inbox      the same with pooled nodes; bounded
+//	values from many threads to one              Inbox      the same with pooled nodes; bounded; one by one, or as slices
 //	values between many and many                 MPMC       anyone; bounded
 //	a count that others look at                  Counter    one writer, any reader; Counters for many in a row
 //	a rarely changed value to loops              Snapshot   any writer; Epochs tells when the loops let go of the old one

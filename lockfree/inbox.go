@@ -22,6 +22,7 @@ type Inbox[T any] struct {
 	list  MPSC[letter[T]]
 	limit int64
 	nodes *MPMC[*Node[letter[T]]] // taken by senders, given back by the receiver
+	batch []T                     // of the receiver: single values on their way into one slice
 	_     pad
 	count atomic.Int64
 	_     pad
@@ -100,6 +101,48 @@ func (b *Inbox[T]) Receive(f func(T)) int { return b.deliver(b.list.TakeAll(), f
 
 // Close refuses all later messages and calls f with those that came before, as Receive does.
 func (b *Inbox[T]) Close(f func(T)) int { return b.deliver(b.list.Seal(), f) }
+
+// ReceiveSlices is Receive for who takes many at once: f gets slices that are valid until it returns. What was sent together
+// comes as it is, and single values in a row are gathered.
+func (b *Inbox[T]) ReceiveSlices(f func([]T)) int { return b.deliverSlices(b.list.TakeAll(), f) }
+
+// CloseSlices is Close, calling f as ReceiveSlices does.
+func (b *Inbox[T]) CloseSlices(f func([]T)) int { return b.deliverSlices(b.list.Seal(), f) }
+
+func (b *Inbox[T]) deliverSlices(n *Node[letter[T]], f func([]T)) (count int) {
+	for n != nil {
+		next := n.Unlink()
+		if many := n.Value.many; len(many) > 0 {
+			count += b.flush(f) + len(many)
+			f(many)
+		} else {
+			b.batch = append(b.batch, n.Value.one)
+		}
+		b.free(n)
+		if len(b.batch) == inboxRoom || next == nil {
+			count += b.flush(f)
+		}
+		n = next
+	}
+	if count > 0 {
+		b.count.Add(-int64(count))
+	}
+	return count
+}
+
+// flush gives f the single values gathered.
+func (b *Inbox[T]) flush(f func([]T)) int {
+	n := len(b.batch)
+	if n > 0 {
+		f(b.batch)
+		clear(b.batch)
+		b.batch = b.batch[:0]
+	}
+	return n
+}
+
+// Closed reports whether the receiver has closed the inbox. Anyone may ask.
+func (b *Inbox[T]) Closed() bool { return b.list.Sealed() }
 
 // Len is about how many messages wait.
 func (b *Inbox[T]) Len() int { return int(min(b.count.Load(), b.limit)) }

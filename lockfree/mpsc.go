@@ -98,6 +98,9 @@ func (l *MPSC[T]) Empty() bool {
 	return h == nil || h == &l.sealed
 }
 
+// Sealed reports whether the list takes nothing any more. Anyone may ask.
+func (l *MPSC[T]) Sealed() bool { return l.head.Load() == &l.sealed }
+
 // TakeAll takes everything, oldest first, nil if there is nothing; Unlink leads from one node to the next. Only the
 // consumer may call it.
 func (l *MPSC[T]) TakeAll() *Node[T] {

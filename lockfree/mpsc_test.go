@@ -199,6 +199,65 @@ func TestInbox(t *testing.T) {
 	mustPanic(t, "an inbox with a limit below zero", func() { lockfree.NewInbox[int](-1) })
 }
 
+// Slices come in the order of the sends: what was sent together as it is, single values gathered, and nothing of them is kept.
+func TestInboxSlices(t *testing.T) {
+	b := lockfree.NewInbox[*int](5000)
+	value := func(v int) *int { return &v }
+	var kept []*int
+	send := func(from, to int) {
+		vs := make([]*int, 0, to-from)
+		for v := from; v < to; v++ {
+			vs = append(vs, value(v))
+		}
+		if n, _ := b.SendN(vs); n != len(vs) {
+			t.Fatalf("sent %d of %d", n, len(vs))
+		}
+	}
+	var sizes, got []int
+	take := func(vs []*int) {
+		sizes = append(sizes, len(vs))
+		for _, v := range vs {
+			got = append(got, *v)
+		}
+		kept = vs
+	}
+	b.Send(value(0))
+	b.Send(value(1))
+	send(2, 5)
+	send(5, 6)
+	b.Send(value(6))
+	if n := b.ReceiveSlices(take); n != 7 || b.Len() != 0 {
+		t.Errorf("received %d, %d are left", n, b.Len())
+	}
+	wantValues(t, sizes, 2, 3, 1, 1)
+	wantValues(t, got, 0, 1, 2, 3, 4, 5, 6)
+	if kept[0] != nil {
+		t.Error("a slice is not emptied after its use")
+	}
+	if n := b.ReceiveSlices(take); n != 0 {
+		t.Errorf("received %d of nothing", n)
+	}
+	sizes, got = nil, nil
+	for v := range 2500 { // more than are gathered in one slice
+		b.Send(value(v))
+	}
+	if b.Closed() {
+		t.Error("closed before its end")
+	}
+	if n := b.CloseSlices(take); n != 2500 || !b.Closed() || b.CloseSlices(take) != 0 {
+		t.Errorf("received %d at the end", n)
+	}
+	wantValues(t, sizes, 1024, 1024, 452)
+	for i, v := range got {
+		if i != v {
+			t.Fatalf("value %d came as number %d", v, i)
+		}
+	}
+	if _, ok := b.Send(value(1)); ok {
+		t.Error("sent to a closed inbox")
+	}
+}
+
 // TestInboxStress closes the inbox while messages are sent: each that was accepted arrives, in its sender's order.
 func TestInboxStress(t *testing.T) {
 	const senders = 3

@@ -13,12 +13,12 @@
 // Each was seen to stall or kill a process when broken.
 //
 //  1. A task never waits on a sync.Mutex, channel, WaitGroup, context, file or resolver: the whole loop would stop. Use
-//     Offload for work that blocks, Post to reach a loop.
+//     Offload for work that blocks, Post or a Mailbox to reach a loop.
 //  2. Nothing but the driver's own wait blocks the thread.
 //  3. GOMAXPROCS is at least the number of loops plus one (SetMaxProcs).
 //  4. A buffer given to the kernel is never on a stack: an Op lives on the heap or in a Block, and stays until its own
 //     completion, cancelled or not.
 //  5. A task never calls runtime.LockOSThread, runtime.Goexit, or cgo that calls back.
-//  6. What belongs to a loop (Task, Timer, Op, and everything in package conn) is touched on that loop only. Post, Wake
-//     and Stop are the exceptions.
+//  6. What belongs to a loop (Task, Timer, Op, and everything in package conn) is touched on that loop only. Post, a
+//     Mailbox's sends, On, Wait and Stop are the exceptions.
 package loop

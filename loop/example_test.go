@@ -155,3 +155,32 @@ func ExampleRace() {
 	})
 	// Output: 2 <nil>
 }
+
+// A goroutine sends many values to a loop, which gets them in batches.
+func ExampleMailbox() {
+	loop.SetMaxProcs(1)
+	l, err := loop.Start(loop.DefaultConfig(0, epoll.New))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sum, count := 0, 0
+	var mailbox *loop.Mailbox[int]
+	l.On(func() {
+		mailbox = loop.NewMailbox(l, 1024, func(vs []int) {
+			for _, v := range vs {
+				sum += v
+			}
+			count += len(vs)
+		})
+	})
+	for v := 0; v < 5000; v++ {
+		for mailbox.Send(v) == loop.ErrMailboxFull {
+			time.Sleep(100 * time.Microsecond) // an ordinary goroutine may wait like this
+		}
+	}
+	l.Stop(time.Second)
+	_ = l.Wait() // what was sent is delivered before the end
+	fmt.Println(count, sum)
+	// Output: 5000 12497500
+}

@@ -167,8 +167,8 @@ func (l *Loop) main(opened chan<- error) {
 // they started and waits for news, and the news.
 func (l *Loop) tick() error {
 	l.stats.Ticks++
-	if !l.box.empty() {
-		l.readMail(l.box.take())
+	if !l.box.list.Empty() {
+		l.readMail(l.box.list.TakeAll())
 	}
 	l.wheel.advance(l.now)
 	for l.later.len() > 0 {
@@ -182,7 +182,7 @@ func (l *Loop) tick() error {
 	if l.runq.len()+l.later.len() == 0 && !l.mayEnd() { // who may end does not wait: no news would come
 		if wait = l.wheel.wait(l.now); wait != 0 {
 			l.box.fallAsleep()
-			if !l.box.empty() { // a message came between the look and the flag
+			if !l.box.list.Empty() { // a message came between the look and the flag
 				wait = 0
 			}
 		}
@@ -202,9 +202,11 @@ func (l *Loop) tick() error {
 }
 
 func (l *Loop) readMail(n *letter) {
-	for ; n != nil; n = n.next {
+	for n != nil {
+		f, next := n.Value, n.Unlink() // before f runs, which may make room for its letter to be sent again
 		l.stats.Posted++
-		n.f()
+		f()
+		n = next
 	}
 }
 
@@ -331,7 +333,7 @@ func (l *Loop) over() bool {
 	}
 	if l.mayEnd() {
 		if len(l.closers) == 0 {
-			l.readMail(l.box.seal()) // not when it happens to be empty: senders that never pause would keep the loop
+			l.readMail(l.box.list.Seal()) // not when it happens to be empty: senders that never pause would keep the loop
 			return l.mayEnd() && len(l.closers) == 0 || l.now >= l.stopAt
 		}
 		l.runClosers() // what they start ends in the ticks that follow
@@ -355,7 +357,7 @@ func (l *Loop) runClosers() {
 // close ends the loop. What must still run on it (late messages, closers, the deferred calls of tasks that did not end
 // in time) runs while the driver is open.
 func (l *Loop) close() {
-	l.readMail(l.box.seal())
+	l.readMail(l.box.list.Seal())
 	l.runClosers()
 	if n := len(l.live); n > 0 && l.err == nil {
 		l.err = fmt.Errorf("loop %d ended with %d tasks still alive, the first %q", l.cfg.ID, n, l.live[0].origin.name)
