@@ -27,6 +27,9 @@ type Blocking struct {
 type BlockingLimits struct {
 	Workers int // goroutines
 	Queue   int // pieces of work that wait for one
+	// Inline runs work at once, on the loop's own thread, and posts its result: nothing then depends on the order in which
+	// threads run, as a simulation that is to be replayed needs it. There are no goroutines and no queue.
+	Inline bool
 }
 
 // DefaultBlockingLimits are 32 goroutines and 4,096 waiting pieces of work.
@@ -40,6 +43,9 @@ func NewBlocking(limits BlockingLimits) *Blocking {
 }
 
 func (b *Blocking) submit(f func()) error {
+	if b.limits.Inline {
+		return b.runInline(f)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || len(b.queue) >= b.limits.Queue {
@@ -54,6 +60,17 @@ func (b *Blocking) submit(f func()) error {
 	} else {
 		b.wake.Signal()
 	}
+	return nil
+}
+
+func (b *Blocking) runInline(f func()) error {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		return ErrOffloadFull
+	}
+	f()
 	return nil
 }
 

@@ -2,7 +2,9 @@ package loop_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,5 +119,46 @@ func TestOffloadDoesNotQueueBehindOneIdleWorker(t *testing.T) {
 			_ = main.Join(one)
 			_ = main.Join(other)
 		})
+	})
+}
+
+// Inline, everything runs on the loop's thread in one order, and the task that offloads waits as ever.
+func TestOffloadInline(t *testing.T) {
+	each(t, func(t *testing.T, cfg loop.Config) {
+		cfg.Blocking = loop.NewBlocking(loop.BlockingLimits{Inline: true})
+		l := start(t, cfg)
+		inTask(t, l, func(main *loop.Task) {
+			thread := syscall.Gettid()
+			var order []string
+			turn := func(name string) loop.Handle {
+				return l.Go(name, func(task *loop.Task) {
+					order = append(order, name+" begins")
+					err := task.Offload(func() error {
+						if id := syscall.Gettid(); id != thread {
+							t.Errorf("the work runs on thread %d, the loop on %d", id, thread)
+						}
+						order = append(order, name+" works")
+						return errors.New(name)
+					})
+					order = append(order, fmt.Sprint(err, " ends"))
+				})
+			}
+			one, other := turn("one"), turn("other")
+			_ = main.Join(one)
+			_ = main.Join(other)
+			want := "[one begins one works other begins other works one ends other ends]"
+			if got := fmt.Sprint(order); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+			if err := main.Offload(func() error { explode(); return nil }); err == nil || !strings.Contains(err.Error(), "boom") {
+				t.Errorf("a panic came back as %v", err)
+			}
+			cfg.Blocking.Close()
+			if err := main.Offload(func() error { return nil }); err != loop.ErrOffloadFull {
+				t.Errorf("a closed pool gave %v", err)
+			}
+		})
+		l.Stop(patience)
+		_ = l.Wait()
 	})
 }
