@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Signal is a signal's number.
+type Signal = syscall.Signal
+
 // The signals that a master and a worker know.
 const (
 	SIGHUP  = unix.SIGHUP

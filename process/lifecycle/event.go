@@ -28,6 +28,11 @@ type (
 		Worker       WorkerID
 		DrainTimeout time.Duration
 	}
+	// WorkerTuned: a reload has changed how long the worker will take to drain.
+	WorkerTuned struct {
+		Worker       WorkerID
+		DrainTimeout time.Duration
+	}
 	// WorkerFailed: the worker says that it cannot serve, and is about to end.
 	WorkerFailed struct {
 		Worker WorkerID
@@ -60,6 +65,8 @@ type (
 	ReloadDone struct{ Token uint64 }
 	// Upgrade asks for the program that is on disk now.
 	Upgrade struct{ Request RequestID }
+	// NotBecome: Become did not work; it is tried again a few times.
+	NotBecome struct{}
 	// Reopen asks for new log files.
 	Reopen struct{}
 	// Terminate drains and ends; a second one is Quit.
@@ -73,6 +80,7 @@ type (
 func (Begin) event()        {}
 func (Adopted) event()      {}
 func (WorkerReady) event()  {}
+func (WorkerTuned) event()  {}
 func (WorkerFailed) event() {}
 func (WorkerWedged) event() {}
 func (WorkerEnded) event()  {}
@@ -81,6 +89,7 @@ func (Probed) event()       {}
 func (Reload) event()       {}
 func (ReloadDone) event()   {}
 func (Upgrade) event()      {}
+func (NotBecome) event()    {}
 func (Reopen) event()       {}
 func (Terminate) event()    {}
 func (Quit) event()         {}
@@ -96,6 +105,7 @@ const (
 	TimerHandOver TimerKind = "handover" // the worker has to have given its connections
 	TimerDrain    TimerKind = "drain"    // the worker has to have drained
 	TimerStop     TimerKind = "stop"     // the worker has to have ended
+	TimerBecome   TimerKind = "become"   // Become is tried again
 )
 
 // Timer names a timer. One that fires after its reason has gone is ignored, so none is ever cancelled.
@@ -145,7 +155,7 @@ type (
 	Promote struct{}
 	// Demote forgets the program that an upgrade tried.
 	Demote struct{}
-	// Become turns the master into the promoted program. It returns only if that failed, and then all stays as it is.
+	// Become turns the master into the promoted program. NotBecome follows if that failed; then all is as it was.
 	Become struct{}
 	// Answer tells a request how it went; Err is empty where it went well.
 	Answer struct {

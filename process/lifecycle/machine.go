@@ -14,6 +14,7 @@ type Limits struct {
 	BackoffMin time.Duration // before the second restart in a row; the first has none
 	BackoffMax time.Duration
 	Stable     time.Duration // a worker that served this long begins a new row
+	Become     time.Duration // before the master tries again to become the new program
 	Draining   int           // old workers that may still drain when an upgrade begins
 	Reloads    int           // reloads that may wait
 }
@@ -22,9 +23,12 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Ready: 30 * time.Second, HandOver: 15 * time.Second, DrainGrace: 5 * time.Second, StopGrace: 3 * time.Second,
-		BackoffMin: 100 * time.Millisecond, BackoffMax: 10 * time.Second, Stable: 10 * time.Second, Draining: 4, Reloads: 16,
+		BackoffMin: 100 * time.Millisecond, BackoffMax: 10 * time.Second, Stable: 10 * time.Second, Become: time.Second, Draining: 4, Reloads: 16,
 	}
 }
+
+// maxTries bounds how often a master tries to become the new program.
+const maxTries = 5
 
 // State is what a worker is doing.
 type State string
@@ -75,6 +79,7 @@ type Machine struct {
 	upgrading bool       // from Spawn to the end of the hand-over
 	wantUp    *RequestID // an upgrade that waits for a reload
 	become    bool       // the master is to become the promoted program
+	tries     int        // of that which failed
 }
 
 // New makes a machine in which nothing has happened.
@@ -130,6 +135,10 @@ func (m *Machine) Handle(now time.Time, e Event) []Action {
 		m.adopt(e)
 	case WorkerReady:
 		m.ready(m.find(e.Worker), e.DrainTimeout)
+	case WorkerTuned:
+		if w := m.find(e.Worker); w != nil {
+			w.DrainTimeout = e.DrainTimeout
+		}
 	case WorkerFailed:
 		m.failed(m.find(e.Worker), e.Reason)
 	case WorkerWedged:
@@ -148,6 +157,10 @@ func (m *Machine) Handle(now time.Time, e Event) []Action {
 		m.reloadDone(e.Token)
 	case Upgrade:
 		m.askUpgrade(e.Request)
+	case NotBecome:
+		if m.tries++; m.tries < maxTries {
+			m.timer(TimerBecome, nil, m.limits.Become)
+		}
 	case Reopen:
 		for _, w := range m.workers {
 			m.do(ReopenLogs{w.ID})
@@ -319,6 +332,8 @@ func (m *Machine) fired(t Timer) {
 			m.backoff = 0
 			m.current = m.spawn(false, false)
 		}
+	case t.Kind == TimerBecome:
+		m.become = m.tries > 0
 	case w == nil:
 	case t.Kind == TimerReady && w.State == Starting:
 		m.kill(w, fmt.Sprintf("not ready within %v", m.limits.Ready))

@@ -79,6 +79,7 @@ func TestTransitions(t *testing.T) {
 			{Reload{4}, "spawn 3 fresh; timer ready 3 30s"}, {Fired{Timer{Kind: TimerBackoff, Token: 1}}, ""}, {WorkerReady{3, 0}, "answer r4; notify ready"}}, "running"},
 		{"reload does not mend it", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {ended(2, "x"), "record 2: x; timer backoff 0 100ms"},
 			{Reload{4}, "spawn 3 fresh; timer ready 3 30s"}, {ended(3, "y"), "record 3: y; answer r4: y; timer backoff 0 200ms"}}, "restarting"},
+		{"a reload changes how long a drain takes", boot, []step{{WorkerTuned{1, time.Hour}, ""}, {WorkerTuned{5, 1}, ""}, {Terminate{}, "notify stopping; drain 1; timer drain 1 1h0m5s"}}, "stopping"},
 		{"reopen", boot, []step{{Reopen{}, "reopen 1"}}, "running"},
 
 		{"upgrade", boot, []step{begin2, ready2, given, {clean(1), ""}}, "running"},
@@ -116,6 +117,10 @@ func TestTransitions(t *testing.T) {
 		{"afterwards: the new one crashes", upgraded, []step{{ended(2, "x"), "record 2: x; spawn 3; timer ready 3 30s"}, {clean(1), ""}}, "restarting"},
 		{"afterwards: the old one crashes", upgraded, []step{{ended(1, "signal: killed"), "record 1: signal: killed"}}, "running"},
 		{"afterwards: the old one takes too long", upgraded, []step{{fire(TimerDrain, 1), "kill 1"}, {ended(1, "signal: killed"), "record 1: did not drain in time"}}, "running"},
+		{"afterwards: the master cannot become the new program at once", upgraded, []step{{NotBecome{}, "timer become 0 1s"}, {fire(TimerBecome, 0), "become"}, {NotBecome{}, "timer become 0 1s"}, {fire(TimerBecome, 0), "become"},
+			{NotBecome{}, "timer become 0 1s"}, {fire(TimerBecome, 0), "become"}, {NotBecome{}, "timer become 0 1s"}, {fire(TimerBecome, 0), "become"}, {NotBecome{}, ""}}, "running"},
+		{"afterwards: another upgrade before that is tried again", upgraded, []step{{NotBecome{}, "timer become 0 1s"}, {Upgrade{8}, "spawn 3 new fresh; timer ready 3 30s"}, {fire(TimerBecome, 0), ""},
+			{WorkerReady{3, 0}, "handover 2>3; timer handover 2 15s"}, {HandedOver{Worker: 2}, "drain 2; timer drain 2 1m5s; promote; answer r8; notify ready; become"}}, "running"},
 		{"afterwards: another upgrade", upgraded, []step{{Upgrade{8}, "spawn 3 new fresh; timer ready 3 30s"}}, "upgrading"},
 
 		{"terminate", boot, []step{{Terminate{}, "notify stopping; drain 1; timer drain 1 1m5s"}, {Upgrade{3}, "answer r3: ringway is about to end"}, {Reload{4}, "answer r4: ringway is about to end"}, {clean(1), "exit"}, {Terminate{}, ""}}, "ended"},

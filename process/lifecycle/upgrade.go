@@ -93,7 +93,7 @@ func (m *Machine) finish(old *Worker) {
 // upgraded: the new worker serves for good.
 func (m *Machine) upgraded() {
 	m.upgrading = false
-	m.become = true
+	m.become, m.tries = true, 0
 	m.do(Promote{})
 	m.do(Answer{Request: m.upgrade})
 	m.do(Notify{NoticeReady})

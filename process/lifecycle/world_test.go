@@ -100,7 +100,13 @@ func (w *world) carryOut(a Action) {
 		w.asked[a.Request] = true
 	case Become:
 		if w.r.IntN(2) == 0 {
-			w.m, _ = Restore(w.m.limits, w.m.Snapshot(), w.now)
+			var actions []Action
+			w.m, actions = Restore(w.m.limits, w.m.Snapshot(), w.now)
+			for _, a := range actions {
+				w.carryOut(a)
+			}
+		} else {
+			w.later(soon, NotBecome{})
 		}
 	case Exit:
 		w.exits++

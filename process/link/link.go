@@ -25,9 +25,9 @@ type Delivery struct {
 type Reply struct {
 	Message     message.Message
 	Descriptors []int
-	// Sent, if not nil, is called when the answer is in the socket: for what may only happen once the peer is certain to
-	// hear of it. It is not called if the answer could not be sent.
-	Sent func()
+	// Sent, if not nil, is called when the answer is in the socket, or could not be put there: for what may only happen once
+	// the peer is certain to hear of it.
+	Sent func(error)
 }
 
 // Handler acts on a message of the peer and answers it; an empty Reply is an Ack. It is called on a goroutine of its own,
@@ -84,6 +84,9 @@ func (l *Link) Has(f message.Features) bool { return l.features&f == f }
 
 // Done is closed when the link has ended.
 func (l *Link) Done() <-chan struct{} { return l.ended }
+
+// Context ends when the link ends, a moment before Done.
+func (l *Link) Context() context.Context { return l.ctx }
 
 // Err is why the link ended; nil while it has not.
 func (l *Link) Err() error {
@@ -305,7 +308,8 @@ func (l *Link) reply(seq message.Seq, r Reply) {
 	if m == nil {
 		m = &message.Ack{}
 	}
-	if _, err := l.send(m, seq, r.Descriptors, nil); err == nil && r.Sent != nil {
-		r.Sent()
+	_, err := l.send(m, seq, r.Descriptors, nil)
+	if r.Sent != nil {
+		r.Sent(err)
 	}
 }

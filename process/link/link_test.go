@@ -261,18 +261,23 @@ func TestEndFailsCalls(t *testing.T) {
 
 func TestSentIsCalledOnceTheAnswerIsOut(t *testing.T) {
 	a, b := linked(t)
-	sent := make(chan struct{}, 1)
+	sent := make(chan error, 1)
 	a.Start(acknowledge)
 	b.Start(func(context.Context, *Delivery) Reply {
-		return Reply{Sent: func() { sent <- struct{}{} }}
+		return Reply{Sent: func(err error) { sent <- err }}
 	})
 	if err := a.Tell(t.Context(), &message.Commit{}); err != nil {
 		t.Fatal(err)
 	}
-	<-sent
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
 	a.Close()
 	<-b.Done()
-	b.reply(1, Reply{Sent: func() { t.Error("called, though nothing can be sent") }})
+	b.reply(1, Reply{Sent: func(err error) { sent <- err }})
+	if err := <-sent; !errors.Is(err, ErrPeerGone) {
+		t.Errorf("nothing could be sent: %v", err)
+	}
 }
 
 func TestHandshakeRefuses(t *testing.T) {

@@ -1,0 +1,242 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ringway/ringway/process/lifecycle"
+	"github.com/ringway/ringway/process/link"
+	"github.com/ringway/ringway/process/message"
+	"github.com/ringway/ringway/sys"
+)
+
+// tellTimeout is how long a worker may take to acknowledge what takes no time.
+const tellTimeout = 5 * time.Second
+
+// carryOut does what the machine says. What takes time goes on elsewhere and reports by an event.
+func (m *master) carryOut(a lifecycle.Action) {
+	switch a := a.(type) {
+	case lifecycle.Spawn:
+		m.spawn(a)
+	case lifecycle.Kill:
+		m.kill(a.Worker)
+	case lifecycle.Stop:
+		m.tell(a.Worker, &message.Stop{}, m.wedge)
+	case lifecycle.Drain:
+		m.tell(a.Worker, &message.Drain{}, m.wedge)
+	case lifecycle.Resume:
+		m.tell(a.Worker, &message.Resume{}, m.wedge)
+	case lifecycle.ReopenLogs:
+		m.tell(a.Worker, &message.Reopen{}, func(c *child, err error) {
+			m.log.Error("a worker cannot reopen its logs", "worker", c.id, "err", err)
+		})
+	case lifecycle.Probe:
+		m.probe(a.Worker)
+	case lifecycle.HandOver:
+		m.handOver(a)
+	case lifecycle.StartReload:
+		m.startReload(a)
+	case lifecycle.Promote:
+		m.promote()
+	case lifecycle.Demote:
+		if m.tried != nil {
+			m.tried.Close()
+			m.tried = nil
+		}
+	case lifecycle.Become:
+		m.become()
+	case lifecycle.Answer:
+		m.answer(a)
+	case lifecycle.Record:
+		m.record(a)
+	case lifecycle.SetTimer:
+		time.AfterFunc(a.After, func() { m.event(lifecycle.Fired{Timer: a.Timer}) })
+	case lifecycle.Notify:
+		m.notify(a.What)
+	case lifecycle.Exit:
+		m.exit = &a
+	default:
+		panic(fmt.Sprintf("process: action %T", a))
+	}
+}
+
+func (m *master) kill(id lifecycle.WorkerID) {
+	if c := m.children[id]; c != nil {
+		if err := c.proc.Signal(sys.SIGKILL); err != nil {
+			m.log.Error("cannot kill a worker", "worker", id, "err", err)
+		}
+	}
+}
+
+// wedge is for a worker that does not do as it is told.
+func (m *master) wedge(c *child, err error) {
+	m.linkLost(c, err)
+}
+
+// tell sends a worker what it acknowledges; failed hears if it does not. A worker without a link is being started and is
+// killed by its timers.
+func (m *master) tell(id lifecycle.WorkerID, msg message.Message, failed func(*child, error)) {
+	c := m.children[id]
+	if c == nil {
+		return
+	}
+	if c.link == nil {
+		if _, ok := msg.(*message.Stop); ok {
+			m.kill(id) // it has not even said Hello
+		}
+		return
+	}
+	l := c.link
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
+		defer cancel()
+		if err := l.Tell(ctx, msg); err != nil {
+			failed(c, err)
+		}
+	}()
+}
+
+func (m *master) probe(id lifecycle.WorkerID) {
+	c := m.children[id]
+	if c == nil || c.link == nil {
+		go m.event(lifecycle.Probed{Worker: id})
+		return
+	}
+	l := c.link
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
+		defer cancel()
+		d, err := l.Call(ctx, &message.Status{})
+		if err == nil {
+			d.Descriptors.Close()
+		}
+		m.event(lifecycle.Probed{Worker: id, Alive: err == nil})
+	}()
+}
+
+// handOver connects two workers. The one that takes has to be told first: it has to be there when the other gives.
+func (m *master) handOver(a lifecycle.HandOver) {
+	from, to := m.children[a.From], m.children[a.To]
+	if from == nil || to == nil || from.link == nil || to.link == nil {
+		go m.event(lifecycle.HandedOver{Worker: a.From, Err: "one of the two is gone"})
+		return
+	}
+	both := message.FeatureConnections
+	if !from.link.Has(0) || from.link.Peer().Features&both == 0 || to.link.Peer().Features&both == 0 {
+		m.log.Info("connections stay with the old worker until they end", "worker", a.From)
+		go m.event(lifecycle.HandedOver{Worker: a.From})
+		return
+	}
+	fromLink, toLink, started := from.link, to.link, time.Now()
+	go func() {
+		err := m.connectWorkers(fromLink, toLink)
+		text := ""
+		if err != nil {
+			text = err.Error()
+			m.log.Warn("the hand-over failed", "from", a.From, "to", a.To, "err", err)
+		} else {
+			m.log.Info("handed over", "from", a.From, "to", a.To, "took", time.Since(started))
+		}
+		m.event(lifecycle.HandedOver{Worker: a.From, Err: text})
+	}()
+}
+
+func (m *master) connectWorkers(from, to *link.Link) error {
+	give, take, err := sys.SocketPair()
+	if err != nil {
+		return err
+	}
+	defer closeFiles(give, take)
+	// The machine's timer ends a hand-over that hangs; this one only ends the goroutine.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*m.o.Limits.HandOver+tellTimeout)
+	defer cancel()
+	if err := to.Tell(ctx, &message.HandOver{}, sys.FileDescriptor(take)); err != nil {
+		return err
+	}
+	take.Close() // or the giver would not see the taker die
+	fd := sys.FileDescriptor(give)
+	return from.Tell(ctx, &message.HandOver{Give: true}, fd)
+}
+
+func closeFiles(files ...*os.File) {
+	for _, f := range files {
+		f.Close() // closed twice is no harm
+	}
+}
+
+// promote: workers are started from the program of the upgrade from now on, if there was one.
+func (m *master) promote() {
+	if m.tried == nil {
+		return
+	}
+	m.image.Close()
+	m.image, m.tried = m.tried, nil
+}
+
+func (m *master) notify(n lifecycle.Notice) {
+	switch n {
+	case lifecycle.NoticeReady:
+		m.told(m.notifier.Ready(os.Getpid(), fmt.Sprintf("serving, worker %d", m.machine.Current())))
+	case lifecycle.NoticeReloading:
+		m.told(m.notifier.Reloading("reloading"))
+	case lifecycle.NoticeStopping:
+		m.told(m.notifier.Stopping("draining"))
+	}
+}
+
+// startReload passes a configuration on to the worker and the outcome on to who asked.
+func (m *master) startReload(a lifecycle.StartReload) {
+	done := lifecycle.ReloadDone{Token: a.Token}
+	reload := &message.Reload{}
+	if r := m.requests[a.Request]; r != nil && r.reload != nil {
+		*reload = *r.reload
+	}
+	c := m.children[a.Worker]
+	if c == nil || c.link == nil {
+		m.reply(a.Request, link.Refuse(message.ReasonState, errors.New("the worker is gone")))
+		go m.event(done)
+		return
+	}
+	if reload.Config == nil {
+		config, err := m.o.Config()
+		if err != nil {
+			m.reply(a.Request, link.Refuse(message.ReasonInvalid, err))
+			go m.event(done)
+			return
+		}
+		reload.Config = &config
+	}
+	l := c.link
+	go func() {
+		late := time.AfterFunc(m.o.ReloadTimeout, func() {
+			m.post(func() {
+				m.reply(a.Request, link.Refuse(message.ReasonFailed, fmt.Errorf("no answer within %v; the worker may reload yet", m.o.ReloadTimeout)))
+				m.handle(done)
+			})
+		})
+		answer, _, err := link.Ask[*message.Reloaded](context.Background(), l, reload)
+		late.Stop()
+		m.post(func() { m.reloaded(c, a, reload, answer, err) })
+	}()
+}
+
+// reloaded takes over what a reload came to.
+func (m *master) reloaded(c *child, a lifecycle.StartReload, asked *message.Reload, answer *message.Reloaded, err error) {
+	c.wants = nil
+	if err != nil {
+		m.log.Warn("the configuration was refused; nothing has changed", "request", a.Request, "err", err)
+		m.reply(a.Request, link.Refuse(message.ReasonFailed, err))
+	} else {
+		if !asked.Preview {
+			c.config = *asked.Config
+			c.running = Running{Listeners: answer.Listeners, DrainTimeout: answer.DrainTimeout.Duration()}
+			m.handle(lifecycle.WorkerTuned{Worker: c.id, DrainTimeout: c.running.DrainTimeout})
+			m.log.Info("reloaded", "hash", answer.Hash, "changes", answer.Diff)
+		}
+		m.reply(a.Request, link.Reply{Message: answer})
+	}
+	m.handle(lifecycle.ReloadDone{Token: a.Token})
+}

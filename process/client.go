@@ -1,0 +1,116 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/ringway/ringway/process/link"
+	"github.com/ringway/ringway/process/message"
+	"github.com/ringway/ringway/sys"
+)
+
+// Client asks a master for something: a worker over its link, a command line over the control socket.
+type Client struct {
+	link  func() *link.Link
+	close func()
+}
+
+// Dial connects to the control socket of the master that runs. Only root and the master's own user are let in.
+func Dial(ctx context.Context, path, product string) (*Client, error) {
+	l, err := dial(ctx, path, newHello(message.RoleControl, product, 0))
+	if err != nil {
+		return nil, err
+	}
+	l.Start(func(context.Context, *link.Delivery) link.Reply {
+		return link.Refuse(message.ReasonForbidden, fmt.Errorf("nothing can be asked of a %v", message.RoleControl))
+	})
+	return &Client{link: func() *link.Link { return l }, close: l.Close}, nil
+}
+
+func dial(ctx context.Context, path string, mine *message.Hello) (*link.Link, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return link.Connect(ctx, c.(*net.UnixConn), mine, permitUsers(), nil)
+}
+
+// newHello is what this program says of itself.
+func newHello(role message.Role, product string, generation uint64) *message.Hello {
+	return &message.Hello{
+		Role: role, Min: message.MinVersion, Max: message.MaxVersion, PID: os.Getpid(), Product: product, Generation: generation,
+		StateMin: stateVersion, StateMax: stateVersion,
+	}
+}
+
+// permitUsers lets in root, this process's user, and those that are named.
+func permitUsers(more ...uint32) link.Permit {
+	return func(c sys.Credentials, _ *message.Hello) error {
+		if c.UID == 0 || c.UID == uint32(os.Geteuid()) {
+			return nil
+		}
+		for _, uid := range more {
+			if c.UID == uid {
+				return nil
+			}
+		}
+		return fmt.Errorf("only root and the user of the gateway may speak with it")
+	}
+}
+
+// Close ends the connection of a Client that was dialled.
+func (c *Client) Close() {
+	if c.close != nil {
+		c.close()
+	}
+}
+
+// ReloadRequest says what to reload.
+type ReloadRequest struct {
+	// Config is the configuration to go over to; nil for the file as it is now.
+	Config *Config
+	// Preview: only say what would change.
+	Preview bool
+	// IfHash is the configuration that has to be running, else the reload is refused; empty for any.
+	IfHash string
+}
+
+// ReloadResult is what a reload came to.
+type ReloadResult struct {
+	Hash string // of the configuration that runs now
+	Diff string
+}
+
+// Reload changes the configuration, as a whole or not at all.
+func (c *Client) Reload(ctx context.Context, r ReloadRequest) (ReloadResult, error) {
+	m, _, err := link.Ask[*message.Reloaded](ctx, c.link(), &message.Reload{Config: r.Config, Preview: r.Preview, IfHash: r.IfHash})
+	if err != nil {
+		return ReloadResult{}, err
+	}
+	return ReloadResult{Hash: m.Hash, Diff: m.Diff}, nil
+}
+
+// Upgrade replaces worker and master by the program that is on disk now. It returns when the new worker serves, or with the
+// reason why the old one still does.
+func (c *Client) Upgrade(ctx context.Context) error { return c.link().Tell(ctx, &message.Upgrade{}) }
+
+// Drain ends master and worker when everything in flight has finished. It returns when that has begun.
+func (c *Client) Drain(ctx context.Context) error { return c.link().Tell(ctx, &message.Drain{}) }
+
+// Stop ends master and worker at once. It returns when that has begun.
+func (c *Client) Stop(ctx context.Context) error { return c.link().Tell(ctx, &message.Stop{}) }
+
+// Reopen opens log files anew.
+func (c *Client) Reopen(ctx context.Context) error { return c.link().Tell(ctx, &message.Reopen{}) }
+
+// Status is how the master is: one word, and the JSON of a MasterStatus.
+func (c *Client) Status(ctx context.Context) (state string, json []byte, err error) {
+	m, _, err := link.Ask[*message.StatusAnswer](ctx, c.link(), &message.Status{})
+	if err != nil {
+		return "", nil, err
+	}
+	return m.State, m.JSON, nil
+}
