@@ -13,7 +13,7 @@ import (
 )
 
 // threadCPU is the processor time that the calling thread has used.
-func threadCPU(t *testing.T) time.Duration {
+func threadCPU(t testing.TB) time.Duration {
 	const rusageThread = 1
 	var r syscall.Rusage
 	if err := syscall.Getrusage(rusageThread, &r); err != nil {
