@@ -14,13 +14,22 @@
 // round and the tables show medians over rounds, so that a machine that slows
 // down for a while slows all of them.
 //
+// The suite "runtime" measures what the gateway stands on in the same way: echo
+// servers on Ringway's loop, on gnet and on package net (bench/echo), TCP relays,
+// and what needs no load, such as waking a loop or spawning a task (bench/micro).
+// Its load is bench/messages, which compares every byte that comes back.
+//
 // Reading starts in main.go, which is the order of work. The proxies are the
 // table in peers.go: adding one is one entry there and, where it reads a file,
-// one template in configs.go. The loads are the table in loads.go.
+// one template in configs.go. The loads are the table in loads.go. Peers and
+// loads of the runtime are in suites.go, its other measurements in micros.go.
+//
+// A machine that does other work gives figures that do not count, ratios
+// included: the report says so.
 //
 // It is a program: nobody imports it. Run it with
 //
-//	go run ./bench [-run REGEXP] [-rounds N] [-duration 3s] [-driver auto|epoll|uring|both] [-caddy] [-json FILE]
+//	go run ./bench [-suite gateway|runtime|all] [-run REGEXP] [-rounds N] [-duration 3s] [-driver auto|epoll|uring|both] [-caddy] [-json FILE]
 //
 // The load goes to 127.0.0.1 only, from and to ports picked free, and lasts
 // for the time given. Children die with the program, also on Ctrl-C.

@@ -3,18 +3,25 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // host is what the figures depend on besides the proxies.
 type host struct {
-	Kernel   string    `json:"kernel"`
-	CPU      string    `json:"cpu"`
-	Cores    int       `json:"cores"`
-	Pinned   string    `json:"pinned,omitempty"`
+	Kernel string `json:"kernel"`
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Pinned string `json:"pinned,omitempty"`
+	// Load is /proc/loadavg's first figure before the first measurement: what
+	// else the machine does. Where that is as much as it has cores, servers are
+	// kept waiting, find more messages at once, and their packets are handled on
+	// others' account, so that even ratios drift.
+	Load     float64   `json:"load"`
 	Go       string    `json:"go"`
 	Revision string    `json:"revision"`
 	Origin   string    `json:"origin,omitempty"`
@@ -38,6 +45,14 @@ func (b *bench) describe(ctx context.Context) (host, error) {
 	if err != nil {
 		return host{}, err
 	}
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return host{}, err
+	}
+	load, err := loadAverage(string(text))
+	if err != nil {
+		return host{}, err
+	}
 	wrk := ""
 	if b.wrk != "" {
 		if wrk, err = printed("-v")(ctx, b.wrk); err != nil {
@@ -49,6 +64,7 @@ func (b *bench) describe(ctx context.Context) (host, error) {
 		CPU:    cpuModel(string(cpus)),
 		Cores:  runtime.NumCPU(),
 		Pinned: b.pin.String(),
+		Load:   load,
 		Go:     runtime.Version(),
 		Wrk:    wrk,
 	}
@@ -69,6 +85,16 @@ func (h *host) add(contenders []contender) {
 			h.Peers = append(h.Peers, v)
 		}
 	}
+}
+
+// loadAverage reads the average of the last minute from /proc/loadavg.
+func loadAverage(text string) (float64, error) {
+	first, _, found := strings.Cut(text, " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil || !found {
+		return 0, fmt.Errorf("/proc/loadavg is %q", text)
+	}
+	return load, nil
 }
 
 // cpuModel reads the processor's name from /proc/cpuinfo. Kernels for ARM do

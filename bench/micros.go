@@ -50,7 +50,7 @@ func allMicros() []micro {
 		{name: "zerocopy", title: "Sending with MSG_ZEROCOPY over loopback", measure: func(context.Context, *bench) ([]figure, error) { return measureZeroCopy() },
 			note: "CPU of the sending thread, which is also that of the kernel's receiving side. Over loopback the kernel copies such data\n" +
 				"all the same before a reader gets it " +
-				"(its completions say so), so this shows what the way round costs; a gain needs a network card."},
+				"(its completions say so). Whether it pays with a network card cannot be seen here."},
 	}
 }
 

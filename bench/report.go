@@ -54,6 +54,9 @@ func groups(loads []load) (names []string) {
 	return names
 }
 
+// busy is the load average a core from which on a run is worth nothing.
+const busy = 0.5
+
 // writeHead says what was measured on what.
 func (r report) writeHead(w io.Writer) {
 	h := r.host
@@ -63,6 +66,11 @@ func (r report) writeHead(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nOne worker each; medians of %d interleaved rounds of %v. CPU time is that of all processes of a peer.\n",
 		r.options.rounds, r.options.duration)
+	fmt.Fprintf(w, "Load average of the machine before: %.1f.", h.Load)
+	if h.Load >= busy*float64(h.Cores) {
+		fmt.Fprint(w, " **The machine was busy with other work: the figures do not count.**")
+	}
+	fmt.Fprintln(w)
 	if h.Pinned != "" {
 		fmt.Fprintf(w, "Pinned: %s.\n", h.Pinned)
 	}

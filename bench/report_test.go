@@ -138,6 +138,30 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+func TestLoadAverage(t *testing.T) {
+	if load, err := loadAverage("7.12 7.69 6.30 3/321 4711\n"); load != 7.12 || err != nil {
+		t.Errorf("loadAverage = %v, %v", load, err)
+	}
+	for _, text := range []string{"", "7.12", "much 1 2"} {
+		if _, err := loadAverage(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
+// TestBusyMachineIsTold holds that a table made beside other work says so.
+func TestBusyMachineIsTold(t *testing.T) {
+	for load, want := range map[float64]bool{0.2: false, 7: true} {
+		r := sampleReport()
+		r.host.Load = load
+		var text strings.Builder
+		r.write(&text)
+		if strings.Contains(text.String(), "do not count") != want {
+			t.Errorf("load %v: told %v, want %v", load, !want, want)
+		}
+	}
+}
+
 func TestCPUModel(t *testing.T) {
 	const info = "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Fast: one\nflags\t\t: fpu\n"
 	if got := cpuModel(info); got != "Fast: one" {
