@@ -22,6 +22,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	}
 	var bad config.Errors
 	var usage *usageError
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil {
+		return exit.status
+	}
 	switch {
 	case errors.As(err, &bad):
 		for _, e := range bad {
@@ -30,10 +34,18 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return 2
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "ringway: %v\nRun 'ringway --help' for usage.\n", err)
-		return 2
+		return exitStatus(exit, 2)
 	}
 	fmt.Fprintf(stderr, "ringway: %v\n", err)
-	return 1
+	return exitStatus(exit, 1)
+}
+
+// exitStatus is that of a command that has statuses of its own, or what others end with.
+func exitStatus(exit *exitError, others int) int {
+	if exit != nil {
+		return exit.status
+	}
+	return others
 }
 
 // usageError is a command line that cannot be meant.
@@ -52,7 +64,7 @@ func command() *cobra.Command {
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand())
+	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand(), pingCommand())
 	for _, c := range root.Commands() {
 		c.Args = asUsage(c.Args)
 	}

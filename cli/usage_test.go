@@ -44,7 +44,7 @@ func TestHelp(t *testing.T) {
 		if status != 0 || stderr != "" {
 			t.Errorf("%q: status %d, stderr %q", args, status, stderr)
 		}
-		for _, name := range []string{"run", "check", "schema", "version", "demo"} {
+		for _, name := range []string{"run", "check", "schema", "version", "demo", "ping"} {
 			if !regexp.MustCompile(`(?m)^  ` + name + ` +[A-Z]`).MatchString(stdout) {
 				t.Errorf("%q: the help does not list %s:\n%s", args, name, stdout)
 			}

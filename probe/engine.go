@@ -30,6 +30,7 @@ type engine struct {
 	stopped atomic.Bool
 	polls   []sys.PollFd
 	tick    time.Duration
+	refused bool // the kernel refused a packet since the last look
 	quick   bool // read as soon as something comes, because the time of reading is the measurement
 }
 
@@ -60,7 +61,8 @@ func (e *engine) run(ctx context.Context) error {
 				e.flush(s)
 			}
 		}
-		if more {
+		if more || e.refused { // a refusal may be what the plan waited for
+			e.refused = false
 			continue
 		}
 		if err := e.wait(due); err != nil {
@@ -155,6 +157,7 @@ func (e *engine) flush(s *socket) {
 		e.mu.Lock()
 		e.ledger.unsent(s.batch[s.from], o, why, e.now())
 		e.mu.Unlock()
+		e.refused = true
 		s.from++
 	}
 	s.batch, s.from = s.batch[:0], 0
@@ -214,7 +217,7 @@ func (e *engine) takeError(s *socket, i int, now int64) {
 		// The kernel restores the identifier that it had put into the request.
 		q.ID = s.id
 		e.ledger.errorAbout(&q, Event{From: a.Error.Offender, Family: s.family, Kind: icmp.ErrorKind(s.family, a.Error.Type, a.Error.Code),
-			Code: a.Error.Code, MTU: int(a.Error.Info), At: now})
+			Code: a.Error.Code, MTU: int(a.Error.Info), At: now}, Stamps{RxSoft: a.Software, RxHard: a.Hardware, RxMicro: a.Micro})
 	}
 }
 
@@ -282,7 +285,8 @@ func (e *engine) takeReply(s *socket, i int, now int64) {
 		e.ledger.session.StrayErrors++
 		return
 	}
-	e.ledger.errorAbout(&q, Event{From: s.in.From(i), Family: s.family, Kind: m.Kind, Code: m.Code, MTU: int(m.MTU), At: now})
+	e.ledger.errorAbout(&q, Event{From: s.in.From(i), Family: s.family, Kind: m.Kind, Code: m.Code, MTU: int(m.MTU), At: now},
+		Stamps{RxSoft: a.Software, RxHard: a.Hardware, RxMicro: a.Micro})
 }
 
 // overflow takes the receive queue's count of what it dropped, which only rises.

@@ -53,7 +53,7 @@ func (l *ledger) arrive(a *arrival) {
 		return
 	}
 	if a.from != t.addr {
-		t.counters.extras[OtherHost]++
+		t.counters.ByExtra[OtherHost]++
 	}
 	s.from = a.from
 	l.answer(s, a, e)
@@ -63,7 +63,7 @@ func (l *ledger) arrive(a *arrival) {
 func (l *ledger) answer(s *slot, a *arrival, e *Event) {
 	t := &l.targets[s.target]
 	if s.seq+1 < t.newest {
-		t.counters.extras[Reordered]++
+		t.counters.ByExtra[Reordered]++
 	} else {
 		t.newest = s.seq + 1
 	}
@@ -74,7 +74,7 @@ func (l *ledger) answer(s *slot, a *arrival, e *Event) {
 	}
 	if s.outcome == Timeout {
 		s.extra = Late
-		t.counters.extras[Late]++
+		t.counters.ByExtra[Late]++
 	} else {
 		l.finish(s, Answered, e)
 	}
@@ -96,7 +96,7 @@ func (l *ledger) measure(s *slot, now int64) {
 	e.From, e.Outcome, e.Extra = s.from, s.outcome, s.extra
 	e.RTT, e.Domain = s.stamps.RTT(l.config.limit)
 	if s.extra == None { // the times of late answers would belong to probes that count as lost
-		t.counters.extras[Unmeasured] += t.latency.add(e.RTT, e.Domain)
+		t.counters.ByExtra[Unmeasured] += t.latency.add(e.RTT, e.Domain)
 		l.total.add(e.RTT, e.Domain)
 		t.remember(int32(min(int64(e.RTT)*recentScale/1000, 1<<31-1)))
 	}
@@ -188,8 +188,8 @@ func (l *ledger) inspect(s *slot, a *arrival) (Damage, bool) {
 	return damage, ok
 }
 
-// errorAbout takes an ICMP error in, about the packet quoted.
-func (l *ledger) errorAbout(q *icmp.Quote, e Event) {
+// errorAbout takes an ICMP error in, about the packet quoted, with the stamps of its arrival.
+func (l *ledger) errorAbout(q *icmp.Quote, e Event, arrived Stamps) {
 	s := l.quoted(q, e.Family)
 	if s == nil {
 		l.session.StrayErrors++
@@ -197,6 +197,10 @@ func (l *ledger) errorAbout(q *icmp.Quote, e Event) {
 	}
 	told := l.event(s, e.At)
 	told.From, told.Kind, told.Code, told.MTU, told.Err = e.From, e.Kind, e.Code, e.MTU, e.Err
+	// Who waits for a transmit stamp waits for an answer's only; the time of an error is as good as what is there.
+	times := s.stamps
+	times.RxMono, times.RxSoft, times.RxHard, times.RxMicro = e.At, arrived.RxSoft, arrived.RxHard, arrived.RxMicro
+	told.RTT, told.Domain = times.RTT(l.config.limit)
 	switch {
 	case s.outcome == InFlight:
 		l.finish(s, outcomeOf(e.Kind), told)

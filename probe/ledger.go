@@ -83,6 +83,14 @@ func newLedger(c ledgerConfig, addrs []netip.Addr) *ledger {
 	return l
 }
 
+// familyOf is the family of an address.
+func familyOf(a netip.Addr) icmp.Family {
+	if a.Is6() {
+		return icmp.V6
+	}
+	return icmp.V4
+}
+
 func familyIndex(f icmp.Family) int {
 	if f == icmp.V6 {
 		return 1
@@ -177,7 +185,7 @@ func (l *ledger) finish(s *slot, o Outcome, e *Event) {
 
 // note counts an extra and tells of it.
 func (l *ledger) note(s *slot, x Extra, e *Event) {
-	l.targets[s.target].counters.extras[x]++
+	l.targets[s.target].counters.ByExtra[x]++
 	e.Extra, e.Outcome = x, s.outcome
 	l.tell(e)
 }

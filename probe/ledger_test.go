@@ -185,7 +185,7 @@ func TestOutcomes(t *testing.T) {
 
 // complain has an ICMP error arrive.
 func (b *bench) complain(number uint64, from netip.Addr, k icmp.Kind, cut int) {
-	b.errorAbout(b.quote(number, cut), Event{From: from, Family: icmp.V4, Kind: k, Code: 1, At: b.now})
+	b.errorAbout(b.quote(number, cut), Event{From: from, Family: icmp.V4, Kind: k, Code: 1, At: b.now}, Stamps{})
 }
 
 // Every single bit that a network can flip in an answer is found, and named.
@@ -268,7 +268,7 @@ func TestStrangers(t *testing.T) {
 	} {
 		spoiled, before := *q, b.session.StrayErrors
 		spoil(&spoiled)
-		b.errorAbout(&spoiled, Event{Family: icmp.V4, Kind: icmp.Unreachable, At: b.now})
+		b.errorAbout(&spoiled, Event{Family: icmp.V4, Kind: icmp.Unreachable, At: b.now}, Stamps{})
 		if b.session.StrayErrors != before+1 {
 			t.Errorf("an error about another %s was taken for ours", name)
 		}
@@ -283,7 +283,7 @@ func TestForgottenProbes(t *testing.T) {
 	b.pass(second)
 	b.pass(2 * second)
 	b.receive(0, raw)
-	b.errorAbout(q, Event{Family: icmp.V4, Kind: icmp.Unreachable, At: b.now})
+	b.errorAbout(q, Event{Family: icmp.V4, Kind: icmp.Unreachable, At: b.now}, Stamps{})
 	b.stamp(uint32(n), 1, 0, b.now)
 	if s := b.session; s.Stale != 1 || s.StrayErrors != 1 || s.StampsUnknown != 1 || s.Foreign != 0 {
 		t.Errorf("%+v", s)
@@ -468,7 +468,7 @@ func FuzzArrival(f *testing.F) {
 				continue
 			}
 			if q, err := m.Quote(); err == nil {
-				b.errorAbout(&q, Event{Family: family, Kind: m.Kind, At: b.now})
+				b.errorAbout(&q, Event{Family: family, Kind: m.Kind, At: b.now}, Stamps{})
 			}
 			if m.Kind != icmp.EchoReply {
 				continue

@@ -12,10 +12,10 @@ import (
 // IdentityLength is the start of every payload: the session's nonce and the probe's number, by which an answer is known.
 const IdentityLength = 16
 
-// Size limits of a payload: its identity has to fit, and the packet into 65,535 bytes with the longest IP header.
+// Size limits of a payload: its identity has to fit, and the packet into the 65,535 bytes that IP can tell the length of.
 const (
 	MinSize = IdentityLength
-	MaxSize = 65535 - 60 - 8
+	MaxSize = 65535 - 20 - 8
 )
 
 // Pattern is what follows the identity in a payload. The zero Pattern is random bytes, different in each probe, which no
@@ -89,13 +89,14 @@ func splitmix(x *uint64) uint64 {
 
 // Damage says how an answer differs from what was sent, in bytes of the ICMP message.
 type Damage struct {
-	Byte       int   // the first that differs, counted from the message's type
-	Bit        int   // its lowest bit that differs, 0 for the one of least value; -1 if a byte is missing or too many
-	Bits       int   // how many bits differ in all, those of bytes that are in both
-	Sent, Got  uint8 // the byte as it was sent and as it came
-	ChecksumOK bool  // the message's checksum covers the damage: it was damaged before somebody computed it
-	SentLength int
-	GotLength  int
+	Byte       int   `json:"byte"`        // the first that differs, counted from the message's type
+	Bit        int   `json:"bit"`         // its lowest bit that differs, 0 for the one of least value; -1 if a byte is missing or too many
+	Bits       int   `json:"bits"`        // how many bits differ in all, those of bytes that are in both
+	Sent       uint8 `json:"sent"`        // the byte as it was sent
+	Got        uint8 `json:"got"`         // and as it came
+	ChecksumOK bool  `json:"checksum_ok"` // the message's checksum covers the damage: it was damaged before somebody computed it
+	SentLength int   `json:"sent_length"`
+	GotLength  int   `json:"got_length"`
 }
 
 // compare finds the damage between two messages; ok if there is none.

@@ -86,10 +86,7 @@ func (p *Prober) open(o Options) (order []int, err error) {
 		if t.Err != nil {
 			continue
 		}
-		f := icmp.V4
-		if t.Addr.Is6() {
-			f = icmp.V6
-		}
+		f := familyOf(t.Addr)
 		at := familyIndex(f)
 		if p.engine.sockets[at] == nil && failed[at] == nil {
 			p.engine.sockets[at], failed[at] = openSocket(f, &o, p.engine.nonce)

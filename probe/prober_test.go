@@ -205,8 +205,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Size: 8}, "16 to 65467 bytes"},
-		{Options{SizeMax: 70000}, "16 to 65467 bytes"},
+		{Options{Size: 8}, "16 to 65507 bytes"},
+		{Options{SizeMax: 70000}, "16 to 65507 bytes"},
 		{Options{Interval: time.Nanosecond}, "interval"},
 		{Options{Timeout: time.Hour}, "timeout"},
 		{Options{TTL: 256}, "time to live"},

@@ -11,9 +11,9 @@ import (
 type Counters struct {
 	// Sent counts probes that were handed to the kernel, or should have been: it is the sum of all outcomes and of what is
 	// in flight.
-	Sent     uint64
-	outcomes [outcomes]uint64
-	extras   [extras]uint64
+	Sent      uint64
+	ByOutcome [outcomes]uint64 // indexed by Outcome; none is InFlight
+	ByExtra   [extras]uint64   // indexed by Extra
 }
 
 // Of is how many probes have that outcome; of InFlight, how many have none yet.
@@ -21,22 +21,22 @@ func (c *Counters) Of(o Outcome) uint64 {
 	if o == InFlight {
 		return c.Sent - c.Finished()
 	}
-	return c.outcomes[o]
+	return c.ByOutcome[o]
 }
 
 // Extra is how often that was seen.
-func (c *Counters) Extra(x Extra) uint64 { return c.extras[x] }
+func (c *Counters) Extra(x Extra) uint64 { return c.ByExtra[x] }
 
 // Finished is how many probes have an outcome.
 func (c *Counters) Finished() (n uint64) {
-	for _, v := range c.outcomes[Answered:] {
+	for _, v := range c.ByOutcome[Answered:] {
 		n += v
 	}
 	return n
 }
 
 // Lost is how many probes have an outcome other than Answered.
-func (c *Counters) Lost() uint64 { return c.Finished() - c.outcomes[Answered] }
+func (c *Counters) Lost() uint64 { return c.Finished() - c.ByOutcome[Answered] }
 
 // Loss is the share of probes with an outcome that were not answered, from 0 to 1.
 func (c *Counters) Loss() float64 {
@@ -44,17 +44,17 @@ func (c *Counters) Loss() float64 {
 	if n == 0 {
 		return 0
 	}
-	return float64(n-c.outcomes[Answered]) / float64(n)
+	return float64(n-c.ByOutcome[Answered]) / float64(n)
 }
 
 // Sub is what was counted since the earlier reading.
 func (c Counters) Sub(earlier Counters) Counters {
 	c.Sent -= earlier.Sent
-	for i := range c.outcomes {
-		c.outcomes[i] -= earlier.outcomes[i]
+	for i := range c.ByOutcome {
+		c.ByOutcome[i] -= earlier.ByOutcome[i]
 	}
-	for i := range c.extras {
-		c.extras[i] -= earlier.extras[i]
+	for i := range c.ByExtra {
+		c.ByExtra[i] -= earlier.ByExtra[i]
 	}
 	return c
 }
@@ -62,11 +62,11 @@ func (c Counters) Sub(earlier Counters) Counters {
 // Add adds what another counted.
 func (c *Counters) Add(o *Counters) {
 	c.Sent += o.Sent
-	for i := range c.outcomes {
-		c.outcomes[i] += o.outcomes[i]
+	for i := range c.ByOutcome {
+		c.ByOutcome[i] += o.ByOutcome[i]
 	}
-	for i := range c.extras {
-		c.extras[i] += o.extras[i]
+	for i := range c.ByExtra {
+		c.ByExtra[i] += o.ByExtra[i]
 	}
 }
 
@@ -85,10 +85,7 @@ type target struct {
 }
 
 func newTarget(addr netip.Addr) target {
-	t := target{addr: addr.WithZone(""), family: icmp.V4} // answers name no zone
-	if addr.Is6() {
-		t.family = icmp.V6
-	}
+	t := target{addr: addr.WithZone(""), family: familyOf(addr)} // answers name no zone
 	for i := range t.recent {
 		t.recent[i] = RecentNone
 	}
@@ -119,4 +116,4 @@ func (t *target) recentInOrder() []time.Duration {
 // recentScale is the fraction of a microsecond that the sparkline's values count: 2^31 of them are seven minutes.
 const recentScale = 5
 
-func (t *target) finish(o Outcome) { t.counters.outcomes[o]++ }
+func (t *target) finish(o Outcome) { t.counters.ByOutcome[o]++ }
