@@ -120,17 +120,7 @@ func (o *offloaded) CancelWait(t *Task) { t.loop.Ready(t) }
 // meanwhile, Offload returns the cause at once and f goes on alone: f must not touch what belongs to the task then.
 // A panic in f comes back as an error.
 func (t *Task) Offload(f func() error) error {
-	l := t.loop
-	o := &offloaded{task: t, gen: t.gen}
-	err := l.blocking.submit(func() {
-		err := runOffloaded(f)
-		l.Post(func() {
-			o.err, o.done = err, true
-			if o.task.gen == o.gen {
-				l.Ready(o.task)
-			}
-		})
-	})
+	o, err := t.offload(f)
 	if err != nil {
 		return err
 	}
@@ -140,6 +130,34 @@ func (t *Task) Offload(f func() error) error {
 		}
 	}
 	return o.err
+}
+
+// OffloadUncancelled is Offload that waits for the end of f whatever happens to the task: for work that uses the task's
+// buffers, or whose result must be known. f must come to its end by itself.
+func (t *Task) OffloadUncancelled(f func() error) error {
+	o, err := t.offload(f)
+	if err != nil {
+		return err
+	}
+	for !o.done {
+		_ = t.ParkUncancelled(nil) // the cause stays with the task
+	}
+	return o.err
+}
+
+// offload hands f to the pool; the record tells when it is done.
+func (t *Task) offload(f func() error) (*offloaded, error) {
+	l := t.loop
+	o := &offloaded{task: t, gen: t.gen}
+	return o, l.blocking.submit(func() {
+		err := runOffloaded(f)
+		l.Post(func() {
+			o.err, o.done = err, true
+			if o.task.gen == o.gen {
+				l.Ready(o.task)
+			}
+		})
+	})
 }
 
 func runOffloaded(f func() error) (err error) {

@@ -62,6 +62,38 @@ func TestOffloadCancelled(t *testing.T) {
 	})
 }
 
+// OffloadUncancelled sees the end of its work, and leaves the cause to the next wait.
+func TestOffloadUncancelled(t *testing.T) {
+	cause, result := errors.New("cause"), errors.New("result")
+	onLoops(t, func(t *testing.T, l *loop.Loop) {
+		release := make(chan struct{})
+		inTask(t, l, func(main *loop.Task) {
+			ended := false
+			h := l.Go("cancelled", func(task *loop.Task) {
+				err := task.OffloadUncancelled(func() error { <-release; return result })
+				if err != result || task.Cause() != cause || task.Sleep(time.Hour) != cause {
+					t.Errorf("it gave %v, the cause is %v", err, task.Cause())
+				}
+				if err := task.OffloadUncancelled(func() error { return result }); err != result { // begun after the cancel
+					t.Errorf("it gave %v", err)
+				}
+				ended = true
+			})
+			_ = main.Yield()
+			l.Cancel(h, cause)
+			_ = main.Sleep(5 * time.Millisecond)
+			if ended {
+				t.Error("it ended before its work")
+			}
+			close(release)
+			_ = main.Join(h)
+			if !ended {
+				t.Error("it did not come to its end")
+			}
+		})
+	})
+}
+
 func TestOffloadFull(t *testing.T) {
 	each(t, func(t *testing.T, cfg loop.Config) {
 		cfg.Blocking = loop.NewBlocking(loop.BlockingLimits{Workers: 1, Queue: 1})

@@ -21,12 +21,12 @@ type alarm struct {
 
 // rings is what a number of alarms did.
 type rings struct {
-	l           *loop.Loop
-	count       int
-	early, late int
-	latest      time.Duration
-	order       int64 // when the last that rang was due
-	disorder    int
+	l        *loop.Loop
+	count    int
+	early    int
+	latest   time.Duration
+	order    int64 // when the last that rang was due
+	disorder int
 }
 
 const resolution = int64(time.Millisecond)
