@@ -82,8 +82,9 @@ func TestDriveFindsOut(t *testing.T) {
 					go test.serve(c)
 				}
 			}()
-			o.to = listener.Addr().String()
-			d, err := connect(o)
+			driven := o // servers of earlier tests still read o
+			driven.to = listener.Addr().String()
+			d, err := connect(driven)
 			if err != nil {
 				t.Fatal(err)
 			}
