@@ -206,7 +206,7 @@ func (r *reader) Complete(op *loop.Op, res loop.Result) {
 	case res.N > 0:
 		r.hold(res)
 	case res.N == 0:
-		r.err, r.armed = io.EOF, false
+		r.err, r.armed = r.ending(), false
 	case res.N == -sys.EAGAIN && r.armed: // io_uring does not wait while a splice has set O_NONBLOCK
 		r.poll()
 		return
@@ -220,6 +220,15 @@ func (r *reader) Complete(op *loop.Op, res loop.Result) {
 	if !r.wake() && r.watcher != nil {
 		r.watcher.Readable(r.c)
 	}
+}
+
+// ending is what an end of the stream means. The kernel reports a reset once, to whichever side asks first: if that was a
+// send, what the receive sees is no end. EPIPE alone says that the peer had ended its direction before.
+func (r *reader) ending() error {
+	if err := r.c.wr.err; err != nil && sys.IsBroken(err) {
+		return err
+	}
+	return io.EOF
 }
 
 // polled takes the end of a wait for readiness: a splice's, or that of a receive.

@@ -180,8 +180,8 @@ func (s *splicer) fill() error {
 			}
 			return nil
 		case n == 0:
-			r.err = io.EOF
-			return io.ErrUnexpectedEOF
+			r.err = r.ending()
+			return ended(r.err)
 		case n != -sys.EAGAIN:
 			r.err = s.src.opError("splice", sys.Error("splice", n))
 			return r.err

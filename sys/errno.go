@@ -46,6 +46,13 @@ func IsReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+// IsBroken reports whether err says that a connection was reset or given up by the kernel: nothing that was on its way can
+// be told to have arrived.
+func IsBroken(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		errors.Is(err, syscall.ENETUNREACH)
+}
+
 // IsNoFamily reports whether err says that the kernel has no such addresses, as IPv6 where it is switched off.
 func IsNoFamily(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)

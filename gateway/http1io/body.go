@@ -160,10 +160,6 @@ func (b *Body) wait() error {
 	_, err := b.c.ReadBuf()
 	if err == io.EOF {
 		if b.framing == http1.UntilClose {
-			// A reset is reported once, to whichever side asks first: if that was a send, the receive sees a plain end.
-			if err := b.c.WriteErr(); err != nil {
-				return err
-			}
 			b.ended = true
 			return nil
 		}

@@ -217,7 +217,7 @@ func (d *Driver) take() {
 	}
 	left := d.results[:0]
 	for _, r := range d.results {
-		if r.at <= d.w.now && len(d.serving) < portion && !holdsBack(left, r.op) {
+		if r.at <= d.w.now && len(d.serving) < portion && !holdsBack(left, r.op.FD) {
 			d.serving = append(d.serving, r)
 		} else {
 			left = append(left, r)
@@ -230,24 +230,25 @@ func (d *Driver) take() {
 	}
 }
 
-// holdsBack reports whether an earlier result of op stays.
-func holdsBack(left []result, op *loop.Op) bool {
-	return slices.ContainsFunc(left, func(r result) bool { return r.op == op })
+// holdsBack reports whether an earlier result on descriptor fd stays. Those of one descriptor keep their order, as the
+// kernel's do: an error that a send was told must not be overtaken by the end that a receive sees after it.
+func holdsBack(left []result, fd int32) bool {
+	return slices.ContainsFunc(left, func(r result) bool { return r.op.FD == fd })
 }
 
-// shuffle changes the order of results, but not among those of one operation.
+// shuffle changes the order of results, but not among those of one descriptor.
 func (d *Driver) shuffle() {
 	s := d.serving
 	for i := len(s) - 1; i > 0; i-- {
 		j := d.dice.below(i + 1)
-		if s[i].op != s[j].op && !between(s[j+1:i], s[i].op, s[j].op) {
+		if s[i].op.FD != s[j].op.FD && !between(s[j+1:i], s[i].op.FD, s[j].op.FD) {
 			s[i], s[j] = s[j], s[i]
 		}
 	}
 }
 
-func between(s []result, a, b *loop.Op) bool {
-	return slices.ContainsFunc(s, func(r result) bool { return r.op == a || r.op == b })
+func between(s []result, a, b int32) bool {
+	return slices.ContainsFunc(s, func(r result) bool { return r.op.FD == a || r.op.FD == b })
 }
 
 // Wake ends a Wait, now or the next one.

@@ -19,7 +19,7 @@ type Faults struct {
 	Interrupted float64 // receives, sends and accepts that end with EINTR
 	NoBuffers   float64 // sends that end with ENOBUFS
 	LateCancel  float64 // cancels that take their time
-	Reorder     bool    // results of different operations come in any order
+	Reorder     bool    // results on different descriptors come in any order
 
 	Refused    float64 // connections that are refused although somebody listens
 	Unanswered float64 // connections that nothing ever comes of

@@ -30,7 +30,8 @@ type socket struct {
 	state  state
 	err    int32 // pending, as -errno
 	rx     []byte
-	fin    bool  // the peer's end has arrived
+	fin    bool  // nothing more will arrive
+	done   bool  // because the peer has ended its direction
 	dead   bool  // reset: nothing moves any more
 	shut   bool  // this side has ended its direction
 	deaf   bool  // this side has shut its receiving direction
@@ -155,6 +156,8 @@ func (s *socket) recv(b []byte) int32 {
 		n = s.dice.part(n, s.w.cfg.Faults.Short)
 		s.take(n)
 		return int32(n)
+	case s.done:
+		return 0
 	case s.err != 0:
 		return s.takeErr()
 	case s.fin || s.dead || s.deaf:
@@ -288,7 +291,10 @@ func (s *socket) die() {
 		return
 	}
 	s.dead, s.fin, s.err = true, true, -sys.ECONNRESET
-	if s.dice.chance(s.w.cfg.Faults.Discard) {
+	if s.done {
+		s.err = -sys.EPIPE
+	}
+	if s.dice.chance(s.w.cfg.Faults.Discard) && !s.done { // after the peer's end, what came before it is kept
 		s.rx = nil
 	}
 	s.poke()
@@ -302,7 +308,7 @@ func (s *socket) finish() {
 	s.shut = true
 	s.arrive(func(to *socket) {
 		if !s.fate.hushed && !to.dead {
-			to.fin = true
+			to.fin, to.done = true, true
 			to.poke()
 		}
 	})

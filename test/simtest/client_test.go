@@ -17,10 +17,12 @@ import (
 type call struct {
 	id       int
 	method   string
-	sends    int // bytes of the request's body
-	gets     int // bytes of the response's
-	arrivals int // heads that reached an origin
-	bodies   int // times that the whole body did
+	sends    int   // bytes of the request's body
+	gets     int   // bytes of the response's
+	arrivals int   // heads that reached an origin
+	bodies   int   // times that the whole body did
+	moved    int64 // when a byte last came out of a tunnel
+	cut      bool  // a side has reset a tunnel
 	ended    string
 }
 
@@ -42,6 +44,11 @@ func (s *scenario) client(t *loop.Task) {
 	for left := s.requests; left > 0; {
 		if t.Sleep(upTo(s.rnd, 500*time.Millisecond)) != nil {
 			return
+		}
+		if s.rnd.IntN(4) == 0 {
+			s.tunnel(t)
+			left--
+			continue
 		}
 		c, err := conn.Dial(s.net, &s.gateway, 30*time.Second)
 		if err != nil {

@@ -17,9 +17,10 @@ type plan struct {
 	clients  int
 	requests int // of each client
 	origins  int
-	biggest  int  // bits of the largest body's size
-	haste    int  // of clients: one answer in so many is left to wait before its body is read
-	vice     deed // of the origins
+	biggest  int           // bits of the largest body's size
+	haste    int           // of clients: one answer in so many is left to wait before its body is read
+	idle     time.Duration // that tunnels may be without a byte
+	vice     deed          // of the origins
 	calm     bool
 }
 
@@ -97,8 +98,13 @@ func gatewayConfig(r *rand.Rand, p *plan) string {
 		secs(r, 30, p.calm), secs(r, 60, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm))
 	fmt.Fprintf(&b, "    limits: {connections: %d}\n    half_close: %s\n    routes: [{cluster: site}]\n",
 		max(connections, loops), []string{"cancel", "finish"}[r.IntN(2)])
-	fmt.Fprintf(&b, "clusters:\n  site:\n    endpoints: [%s]\n    retries: %d\n    timeouts: {connect: %s, response_head: %s, read: %s, write: %s, idle: %s}\n",
-		strings.Join(originAddresses(p.origins), ", "), r.IntN(3), secs(r, 5, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), secs(r, 60, p.calm))
+	tunnel := secs(r, 60, p.calm)
+	p.idle, _ = time.ParseDuration(tunnel)
+	fmt.Fprintf(&b, "  line:\n    address: 127.0.0.1:8081\n    protocol: tcp\n    cluster: lines\n    timeouts: {tunnel: %s}\n", tunnel)
+	fmt.Fprintf(&b, "clusters:\n  lines:\n    endpoints: [%s]\n    retries: %d\n    timeouts: {connect: %s}\n",
+		strings.Join(originAddresses(9501, p.origins), ", "), r.IntN(3), secs(r, 5, p.calm))
+	fmt.Fprintf(&b, "  site:\n    endpoints: [%s]\n    retries: %d\n    timeouts: {connect: %s, response_head: %s, read: %s, write: %s, idle: %s}\n",
+		strings.Join(originAddresses(9001, p.origins), ", "), r.IntN(3), secs(r, 5, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), secs(r, 60, p.calm))
 	if pool != "" {
 		fmt.Fprintf(&b, "    %s\n", pool)
 	}
@@ -115,10 +121,10 @@ func secs(r *rand.Rand, most int, calm bool) string {
 	return fmt.Sprintf("%ds", n)
 }
 
-func originAddresses(n int) []string {
+func originAddresses(port, n int) []string {
 	out := make([]string, n)
 	for i := range out {
-		out[i] = fmt.Sprintf("127.0.0.1:%d", 9001+i)
+		out[i] = fmt.Sprintf("127.0.0.1:%d", port+i)
 	}
 	return out
 }

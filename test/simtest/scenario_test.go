@@ -37,7 +37,8 @@ type scenario struct {
 	peers   *loop.Loop // clients and origins
 	net     *conn.Net
 	gateway conn.Address
-	rnd     *rand.Rand // of the peers, on their loop
+	line    conn.Address // of the layer 4 listener
+	rnd     *rand.Rand   // of the peers, on their loop
 	calls   []*call
 	left    int // clients that have not ended
 
@@ -111,7 +112,7 @@ func (s *scenario) start() error {
 	if s.peers, err = loop.Start(cfg); err != nil {
 		return err
 	}
-	for _, address := range originAddresses(s.origins) {
+	open := func(address string, to conn.Acceptor) error {
 		lc := conn.ListenConfig{Address: address}
 		fd, _, err := conn.OpenListener(s.w.Sockets(), lc, s.world.NonBlocking)
 		if err != nil {
@@ -121,8 +122,19 @@ func (s *scenario) start() error {
 			if s.net == nil {
 				s.net = conn.NewNet(s.peers, conn.DefaultLimits())
 			}
-			conn.Listen(s.net, fd, lc, s)
+			conn.Listen(s.net, fd, lc, to)
 		})
+		return nil
+	}
+	for _, address := range originAddresses(9001, s.origins) {
+		if err := open(address, s); err != nil {
+			return err
+		}
+	}
+	for _, address := range originAddresses(9501, s.origins) {
+		if err := open(address, lines{s}); err != nil {
+			return err
+		}
 	}
 	spec, err := gateway.Load("plan", []byte(s.config))
 	if err != nil {
@@ -133,6 +145,9 @@ func (s *scenario) start() error {
 		return err
 	}
 	if s.gateway, err = conn.NewAddress(s.g.Addr("web")); err != nil {
+		return err
+	}
+	if s.line, err = conn.NewAddress(s.g.Addr("line")); err != nil {
 		return err
 	}
 	s.peers.On(func() {
@@ -213,7 +228,7 @@ func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 func TestSeeds(t *testing.T) {
 	buf.Poison = true
 	if *oneSeed > 0 {
-		o := run(*oneSeed, 2000)
+		o := run(*oneSeed, 100_000)
 		t.Logf("seed %d:\n%s%s\n%s\nends %v", *oneSeed, draw(*oneSeed).config, strings.Join(o.trace, "\n"), o.log, o.ends)
 		if len(o.problems) > 0 {
 			report(t, *oneSeed, o)
