@@ -110,13 +110,16 @@ func (b *bench) quote(number uint64, cut int) *icmp.Quote {
 type o = map[Outcome]uint64
 type x = map[Extra]uint64
 
-func TestOutcomes(t *testing.T) {
+// fate is what happens to one probe or two of target 0, and what the counters then say.
+type fate struct {
+	run    func(b *bench)
+	counts o
+	extra  x
+}
+
+func fates() map[string]fate {
 	router := netip.MustParseAddr("10.9.9.9")
-	for name, c := range map[string]struct {
-		run    func(b *bench)
-		counts o
-		extra  x
-	}{
+	return map[string]fate{
 		"answered":            {func(b *bench) { n := b.send(0); b.pass(ms); b.receive(0, b.reply(n)) }, o{Answered: 1}, nil},
 		"in flight":           {func(b *bench) { b.send(0); b.pass(second - 1) }, o{InFlight: 1}, nil},
 		"timeout":             {func(b *bench) { b.send(0); b.pass(second) }, o{Timeout: 1}, nil},
@@ -171,7 +174,11 @@ func TestOutcomes(t *testing.T) {
 		}, o{SendFailed: 1}, nil},
 		"stuck in this host": {func(b *bench) { b.begin(0, 0, 56, b.now); b.pass(second) }, o{LocalDrop: 1}, nil},
 		"from elsewhere":     {func(b *bench) { b.receive(1, b.reply(b.send(0))) }, o{Answered: 1}, x{OtherHost: 1}},
-	} {
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	for name, c := range fates() {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, nil)
 			c.run(b)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 
 	"github.com/ringway/ringway/proto/icmp"
 	"github.com/ringway/ringway/sys"
@@ -44,10 +43,8 @@ type PermissionError struct{ Err error }
 // Error explains both ways to get the permission.
 func (e *PermissionError) Error() string {
 	program := "ringway"
-	if p, err := os.Executable(); err == nil {
-		if p, err = filepath.EvalSymlinks(p); err == nil {
-			program = p
-		}
+	if p, err := os.Executable(); err == nil { // links are resolved in it
+		program = p
 	}
 	return fmt.Sprintf(`no permission to send ICMP (%v). Either of these gives it:
   sudo setcap cap_net_raw+ep %s      # raw sockets, for this program

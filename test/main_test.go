@@ -17,7 +17,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"ringway": func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
+		"ringway":   func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
+		"ping-peer": pingPeer,
 	})
 }
 
