@@ -149,7 +149,7 @@ func (l *Loop) main(opened chan<- error) {
 	l.idle.Expirer = idleTrim{l}
 	l.StartTimer(&l.idle, trimInterval)
 	if w := l.cfg.Watchdog; w != nil {
-		l.pulse = new(pulse)
+		l.pulse = &pulse{dog: w}
 		defer w.watch(l)()
 	}
 	opened <- nil

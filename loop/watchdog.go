@@ -19,6 +19,7 @@ const (
 	minLook     = time.Millisecond       // between two looks, where the stall asked for is that short
 	maxLook     = 100 * time.Millisecond // and where it is that long
 	idleLooks   = 4                      // times rarer are looks while all loops wait in the kernel
+	dozeAfter   = 8                      // such looks in a row, there is none until a loop turns
 	reportEvery = time.Second            // a loop's stalls that follow sooner are counted and kept without a stack, not logged
 	keptStalls  = 32                     // that Stalls gives
 )
@@ -32,6 +33,9 @@ const (
 //
 // A loop gets on with each turn, with every eighth resume in a turn, and when a task of another name or spawn site runs:
 // so of tasks in a row of the same kind, the report can mean any.
+//
+// While all loops wait in the kernel it looks ever more rarely, then not at all until one of them turns, and that one pays for
+// the rousing: so a stall of a few periods may pass unseen that comes after a rest.
 type Watchdog struct {
 	stall  time.Duration
 	period time.Duration
@@ -40,6 +44,9 @@ type Watchdog struct {
 	loops   []*watched
 	running bool
 	recent  []Stall // oldest first
+
+	dozing atomic.Bool
+	roused chan struct{} // holds one
 }
 
 // NewWatchdog makes a watchdog for loops that stand still for stall or longer, DefaultStall if that is nought. It begins to
@@ -48,7 +55,7 @@ func NewWatchdog(stall time.Duration) *Watchdog {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
-	return &Watchdog{stall: stall, period: min(max(stall/2, minLook), maxLook)}
+	return &Watchdog{stall: stall, period: min(max(stall/2, minLook), maxLook), roused: make(chan struct{}, 1)}
 }
 
 // Stall is one time that something held a loop.
@@ -111,8 +118,10 @@ func (d *Watchdog) watch(l *Loop) (unwatch func()) {
 		d.running = true
 		go d.run()
 	}
+	d.rouse()
 	return func() {
 		w.gone.Store(true)
+		d.rouse()
 		pprof.SetGoroutineLabels(context.Background())
 	}
 }
@@ -124,22 +133,51 @@ func (d *Watchdog) run() {
 	timer := time.NewTimer(period)
 	defer timer.Stop()
 	var loops []*watched
+	idle := 0
 	for {
 		<-timer.C
 		loops = d.alive(loops)
 		if len(loops) == 0 {
 			return
 		}
-		idle := true
+		idle++
 		for _, w := range loops {
 			if !w.look(period) {
-				idle = false
+				idle = 0
 			}
 		}
-		if period = d.period; idle {
+		if idle >= dozeAfter {
+			d.doze(loops)
+			idle = 0
+		}
+		if period = d.period; idle > 0 {
 			period *= idleLooks
 		}
 		timer.Reset(period)
+	}
+}
+
+// doze waits until a loop turns, starts or ends, unless one did meanwhile.
+func (d *Watchdog) doze(loops []*watched) {
+	d.dozing.Store(true)
+	d.mu.Lock()
+	more := len(d.loops) > len(loops)
+	d.mu.Unlock()
+	if more {
+		d.rouse()
+	}
+	for _, w := range loops {
+		if w.pulse.beat.Load() != w.beat || w.gone.Load() {
+			d.rouse()
+		}
+	}
+	<-d.roused
+}
+
+// rouse ends a doze. It does not wait, so that a loop may call it.
+func (d *Watchdog) rouse() {
+	if d.dozing.CompareAndSwap(true, false) {
+		d.roused <- struct{}{} // there is room: who dozes next has taken what was there
 	}
 }
 

@@ -169,6 +169,35 @@ func TestWatchdogNamesWhatHoldsALoop(t *testing.T) {
 	}
 }
 
+// While nothing turns there are no looks; the first turn after that is looked at all the same, and the end of the loop.
+func TestWatchdogDozes(t *testing.T) {
+	eachWatched(t, 0, func(t *testing.T, l *loop.Loop, d *loop.Watchdog, _ *captured) {
+		for i := range 3 {
+			eventually(t, "the watchdog dozes", d.Dozing)
+			time.Sleep(time.Duration(i) * time.Millisecond)
+			name, ch := fmt.Sprint("held ", i), make(chan int)
+			l.Post(func() { l.Go(name, func(*loop.Task) { <-ch }) })
+			findStall(t, d, func(s loop.Stall) bool { return s.Task == name })
+			ch <- 1
+		}
+		eventually(t, "the watchdog dozes", d.Dozing)
+	})
+	each(t, func(t *testing.T, cfg loop.Config) { // a second loop that starts meanwhile
+		cfg.Watchdog = loop.NewWatchdog(0)
+		first := start(t, cfg)
+		eventually(t, "the watchdog dozes", cfg.Watchdog.Dozing)
+		second := start(t, cfg)
+		ch := make(chan int)
+		second.Post(func() { second.Go("of the second", func(*loop.Task) { <-ch }) })
+		findStall(t, cfg.Watchdog, func(s loop.Stall) bool { return s.Task == "of the second" })
+		ch <- 1
+		for _, l := range []*loop.Loop{first, second} {
+			l.Stop(patience)
+			_ = l.Wait()
+		}
+	})
+}
+
 type expirer func()
 
 func (f expirer) Expire(*loop.Timer) { f() }
