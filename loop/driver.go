@@ -57,11 +57,23 @@ type DriverConfig struct {
 	Entries    int // operations that can be submitted at once
 	RecvSize   int // bytes of a receive buffer
 	RecvBlocks int // most receive buffers lent or waiting at a time
+	// MessageBlocks is the same for OpRecvmsg, whose buffers hold the largest message (sys.MessageBlock); 0: as many as
+	// RecvBlocks. A message makes no more of its buffer resident than it fills.
+	MessageBlocks int
 }
 
-// DefaultDriverConfig gives the sizes that suit a gateway's loop: 32 KiB receive buffers, at most 2,048 of them.
+// DefaultDriverConfig gives the sizes that suit a gateway's loop: 32 KiB receive buffers, at most 2,048 of them, and at most
+// 512 for messages.
 func DefaultDriverConfig() DriverConfig {
-	return DriverConfig{Entries: 1024, RecvSize: 32 << 10, RecvBlocks: 2048}
+	return DriverConfig{Entries: 1024, RecvSize: 32 << 10, RecvBlocks: 2048, MessageBlocks: 512}
+}
+
+// Messages is MessageBlocks, or what stands for it.
+func (c DriverConfig) Messages() int {
+	if c.MessageBlocks > 0 {
+		return c.MessageBlocks
+	}
+	return c.RecvBlocks
 }
 
 // NewDriver opens a driver on the calling thread.

@@ -27,6 +27,14 @@ const (
 	OpPoll
 	// OpClose closes FD. No other operation may be in flight on it.
 	OpClose
+	// OpRecvmsg receives messages (datagrams of any kind, and descriptors with them) until it is cancelled or fails: one
+	// Result a message, More set while it goes on, each in a buffer of its own that the driver lends, with sys.Received's
+	// layout. More may be missing although nothing is wrong: whoever wants more submits it again. A message of nought bytes
+	// has a buffer too; on a socket of SOCK_SEQPACKET it may be the end. While it waits it holds no buffer.
+	OpRecvmsg
+	// OpForget takes FD out of the driver's care, so that it may be closed by others or be given to another loop. No other
+	// operation may be in flight on it.
+	OpForget
 )
 
 // Op is one operation. It is part of the record that starts it, on the heap, and belongs to the driver from Submit
@@ -53,7 +61,7 @@ type DriverState struct {
 	InFlight  bool
 	Cancelled bool   // Cancel was called
 	Aborted   bool   // cancelled before the kernel saw it
-	Polled    bool   // OpRecv: found no buffer once, so waits for data before it takes one
+	Polled    bool   // OpRecv, OpRecvmsg: found no buffer once, so waits for data before it takes one
 	Loud      bool   // OpSend: Quiet has been tried
 	Batch     uint32 // OpSend: which quiet try is out; 0: none
 	Next      *Op    // link of a queue
@@ -65,7 +73,7 @@ func (op *Op) InFlight() bool { return op.Driver.InFlight }
 // Result is the outcome of an operation.
 type Result struct {
 	N       int32      // bytes, descriptor or events; -errno when it failed
-	Block   *buf.Block // OpRecv: the lent buffer, Len set; nil unless N > 0
+	Block   *buf.Block // OpRecv, OpRecvmsg: the lent buffer, Len set; nil unless N > 0
 	More    bool       // the operation goes on
 	Drained bool       // OpRecv: the socket was empty afterwards
 }

@@ -12,6 +12,10 @@ import (
 type Sockets interface {
 	StreamSocket(family int, nonblock bool) (fd int, err error)
 	StreamPair(nonblock bool) ([2]int, error)
+	// Socket and Pair open sockets of any kind (sys.SOCK_DGRAM, …).
+	Socket(family, kind int, nonblock bool) (fd int, err error)
+	Pair(kind int, nonblock bool) ([2]int, error)
+	Bind(fd int, addr *sys.Sockaddr) error
 	Listen(addr *sys.Sockaddr, o sys.ListenOptions) (fd int, err error)
 	Dup(fd int) (int, error)
 	Close(fd int) error
@@ -22,6 +26,9 @@ type Sockets interface {
 	SetNoDelay(fd int, on bool) error
 	SetRcvLowat(fd, bytes int) error
 	SetLinger0(fd int) error
+	SetOption(fd int, o sys.Option, v int) error
+	Option(fd int, o sys.Option) (int, error)
+	Credentials(fd int) (sys.Credentials, error)
 	SetNonblock(fd int, on bool) error
 	Nonblock(fd int) (bool, error)
 
@@ -32,6 +39,13 @@ type Sockets interface {
 	Recv(fd int32, b []byte) int32
 	Send(fd int32, b []byte, flags uint32) int32
 	Shutdown(fd, how int) error
+	// SendMessages sends what o holds from the given message on and gives how many were taken; ReceiveMessage takes one
+	// message, as OpRecvmsg does, and gives how much of the block it fills.
+	SendMessages(fd int32, o *sys.Outgoing, from int) int32
+	ReceiveMessage(fd int32, block []byte) int32
+	// Read and Write are for the ends of pipes.
+	Read(fd int32, b []byte) int32
+	Write(fd int32, b []byte) int32
 
 	// Pipe opens a non-blocking pipe (read end, write end, room in bytes); Splice moves up to n bytes between one and a
 	// non-blocking socket.

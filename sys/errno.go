@@ -30,6 +30,10 @@ const (
 	EBADF        = int32(unix.EBADF)
 	ENOTCONN     = int32(unix.ENOTCONN)
 	EPIPE        = int32(unix.EPIPE)
+	EMSGSIZE     = int32(unix.EMSGSIZE)
+	EADDRINUSE   = int32(unix.EADDRINUSE)
+	EDESTADDRREQ = int32(unix.EDESTADDRREQ)
+	ETOOMANYREFS = int32(unix.ETOOMANYREFS)
 )
 
 // Error turns a negative result of an operation (-errno, as io_uring reports it) into an error that names the

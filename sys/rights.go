@@ -69,13 +69,19 @@ func PeerCredentials(c *net.UnixConn) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, err
 	}
-	var u *unix.Ucred
+	var found Credentials
 	var failed error
-	if err := raw.Control(func(fd uintptr) { u, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { found, failed = SocketCredentials(int(fd)) }); err != nil {
 		return Credentials{}, err
 	}
-	if failed != nil {
-		return Credentials{}, os.NewSyscallError("getsockopt SO_PEERCRED", failed)
+	return found, failed
+}
+
+// SocketCredentials is PeerCredentials for a descriptor.
+func SocketCredentials(fd int) (Credentials, error) {
+	u, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return Credentials{}, os.NewSyscallError("getsockopt SO_PEERCRED", err)
 	}
 	return Credentials{PID: int(u.Pid), UID: u.Uid, GID: u.Gid}, nil
 }

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"unsafe"
@@ -38,7 +39,8 @@ func (s *Sockaddr) SetAddrPort(ap netip.AddrPort) error {
 	return nil
 }
 
-// SetUnix fills s with the path of a Unix socket.
+// SetUnix fills s with the path of a Unix socket; one that begins with @ is a name in the abstract namespace, which has no
+// file.
 func (s *Sockaddr) SetUnix(path string) error {
 	un := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
 	if len(path) == 0 || len(path) >= len(un.Path) {
@@ -49,6 +51,10 @@ func (s *Sockaddr) SetUnix(path string) error {
 		un.Path[i] = int8(path[i])
 	}
 	s.len = uint32(unsafe.Offsetof(un.Path)) + uint32(len(path)) + 1
+	if path[0] == '@' {
+		un.Path[0] = 0
+		s.len-- // a name ends with its length, not with a nought
+	}
 	return nil
 }
 
@@ -74,20 +80,35 @@ func (s *Sockaddr) AddrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Path is the path of a Unix socket's address; empty for others.
+// Path is the path of a Unix socket's address, with @ for the nought that an abstract name begins with; empty for others.
 func (s *Sockaddr) Path() string {
-	if s.raw.Addr.Family != unix.AF_UNIX {
+	un := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
+	n := int(s.len) - int(unsafe.Offsetof(un.Path))
+	if s.raw.Addr.Family != unix.AF_UNIX || n <= 0 {
 		return ""
 	}
-	un := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
-	var b []byte
-	for _, c := range un.Path {
-		if c == 0 {
-			break
-		}
-		b = append(b, byte(c))
+	path := unsafe.Slice((*byte)(unsafe.Pointer(&un.Path[0])), min(n, len(un.Path)))
+	if path[0] == 0 {
+		return "@" + string(path[1:])
 	}
-	return string(b)
+	if end := bytes.IndexByte(path, 0); end >= 0 {
+		path = path[:end]
+	}
+	return string(path)
+}
+
+// setBytes takes an address as the kernel wrote it into a buffer.
+func (s *Sockaddr) setBytes(b []byte) {
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&s.raw)), unsafe.Sizeof(s.raw))
+	s.len = uint32(copy(raw, b))
+	if s.len < 2 {
+		s.raw.Addr.Family = unix.AF_UNSPEC
+	}
+}
+
+// bytes is the address as the kernel takes it.
+func (s *Sockaddr) bytes() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s.raw)), s.len)
 }
 
 // Ports stand in network byte order whatever the machine's own order is.

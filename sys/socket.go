@@ -53,15 +53,21 @@ func StreamPair(nonblock bool) ([2]int, error) {
 
 // ListenOptions says how a listening socket is set up.
 type ListenOptions struct {
+	Kind      int  // SOCK_STREAM, which is also what nought stands for, or SOCK_SEQPACKET
 	Backlog   int  // length of the accept queue
 	ReusePort bool // several sockets, one a loop, share the address
+	NoReuse   bool // an address that connections of an earlier socket still use is refused
 	NoDelay   bool // accepted connections inherit it
 	NonBlock  bool
+	Options   []OptionValue // set before the address is taken; accepted connections inherit most
 }
 
-// Listen opens, binds and starts a listening stream socket.
+// Listen opens, binds and starts a listening socket.
 func Listen(addr *Sockaddr, o ListenOptions) (int, error) {
-	fd, err := StreamSocket(addr.Family(), o.NonBlock)
+	if o.Kind == 0 {
+		o.Kind = unix.SOCK_STREAM
+	}
+	fd, err := Socket(addr.Family(), o.Kind, o.NonBlock)
 	if err != nil {
 		return -1, err
 	}
@@ -74,12 +80,14 @@ func Listen(addr *Sockaddr, o ListenOptions) (int, error) {
 
 func setupListener(fd int, addr *Sockaddr, o ListenOptions) error {
 	if addr.Family() != unix.AF_UNIX {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return os.NewSyscallError("setsockopt SO_REUSEADDR", err)
+		if !o.NoReuse {
+			if err := SetOption(fd, SO_REUSEADDR, 1); err != nil {
+				return err
+			}
 		}
 		if o.ReusePort {
-			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-				return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
+			if err := SetOption(fd, SO_REUSEPORT, 1); err != nil {
+				return err
 			}
 		}
 		if o.NoDelay {
@@ -87,6 +95,9 @@ func setupListener(fd int, addr *Sockaddr, o ListenOptions) error {
 				return err
 			}
 		}
+	}
+	if err := SetOptions(fd, o.Options); err != nil {
+		return err
 	}
 	if _, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(addr.Pointer()), uintptr(addr.len)); e != 0 {
 		return os.NewSyscallError("bind", e)
@@ -127,6 +138,26 @@ func SocketError(fd int) int32 {
 		return -int32(e)
 	}
 	return -int32(v)
+}
+
+// Read reads from a non-blocking descriptor that need not be a socket: bytes, 0 at the end, or -errno.
+func Read(fd int32, b []byte) int32 {
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		if e != unix.EINTR {
+			return raw(n, e)
+		}
+	}
+}
+
+// Write writes to a non-blocking descriptor that need not be a socket: bytes, or -errno.
+func Write(fd int32, b []byte) int32 {
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		if e != unix.EINTR {
+			return raw(n, e)
+		}
+	}
 }
 
 // Bind gives a socket a local address before it connects.

@@ -66,3 +66,35 @@ func (KernelSockets) Recv(fd int32, b []byte) int32 { return Recv(fd, b) }
 
 // Send writes without waiting.
 func (KernelSockets) Send(fd int32, b []byte, flags uint32) int32 { return Send(fd, b, flags) }
+
+// Socket opens a socket of any kind.
+func (KernelSockets) Socket(family, kind int, nonblock bool) (int, error) {
+	return Socket(family, kind, nonblock)
+}
+
+// Pair opens two connected Unix sockets of any kind.
+func (KernelSockets) Pair(kind int, nonblock bool) ([2]int, error) { return Pair(kind, nonblock) }
+
+// Bind gives a socket a local address.
+func (KernelSockets) Bind(fd int, addr *Sockaddr) error { return Bind(fd, addr) }
+
+// SetOption sets an option of a socket.
+func (KernelSockets) SetOption(fd int, o Option, v int) error { return SetOption(fd, o, v) }
+
+// Option gives an option of a socket.
+func (KernelSockets) Option(fd int, o Option) (int, error) { return GetOption(fd, o) }
+
+// Credentials are those of the process on the other end of a Unix socket.
+func (KernelSockets) Credentials(fd int) (Credentials, error) { return SocketCredentials(fd) }
+
+// SendMessages sends messages without waiting.
+func (KernelSockets) SendMessages(fd int32, o *Outgoing, from int) int32 { return o.Send(fd, from) }
+
+// ReceiveMessage takes one message without waiting.
+func (KernelSockets) ReceiveMessage(fd int32, block []byte) int32 { return ReceiveMessage(fd, block) }
+
+// Read reads from a pipe, or whatever else does not make it wait.
+func (KernelSockets) Read(fd int32, b []byte) int32 { return Read(fd, b) }
+
+// Write writes to a pipe, or whatever else does not make it wait.
+func (KernelSockets) Write(fd int32, b []byte) int32 { return Write(fd, b) }

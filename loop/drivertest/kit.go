@@ -55,7 +55,7 @@ func (p *probe) Complete(op *loop.Op, r loop.Result) {
 		p.k.Errorf("a result came after the last one: %+v", r)
 	case r.More == !op.InFlight():
 		p.k.Errorf("More is %v, but InFlight is %v", r.More, op.InFlight())
-	case (r.Block != nil) != (op.Code == loop.OpRecv && r.N > 0):
+	case (r.Block != nil) != ((op.Code == loop.OpRecv || op.Code == loop.OpRecvmsg) && r.N > 0):
 		p.k.Errorf("a result of %d bytes has block %v", r.N, r.Block)
 	case r.Block != nil && r.Block.Len != int(r.N):
 		p.k.Errorf("a result of %d bytes lends a block with %d", r.N, r.Block.Len)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/sys"
+	abi "github.com/ringway/ringway/sys/epoll"
 )
 
 func (d *Driver) attemptQueued() {
@@ -20,8 +21,12 @@ func (d *Driver) attemptQueued() {
 
 // attempt tries op once: it finishes, or waits for the next edge.
 func (d *Driver) attempt(op *loop.Op) {
-	if op.Code == loop.OpClose {
+	switch op.Code {
+	case loop.OpClose:
 		d.closeFile(op)
+		return
+	case loop.OpForget:
+		d.forgetFile(op)
 		return
 	}
 	f, e := d.file(op.FD)
@@ -32,6 +37,8 @@ func (d *Driver) attempt(op *loop.Op) {
 	switch op.Code {
 	case loop.OpRecv:
 		d.attemptRecv(op, f)
+	case loop.OpRecvmsg:
+		d.attemptRecvmsg(op, f)
 	case loop.OpSend:
 		d.attemptSend(op, f, sys.Send(op.FD, op.Buf, sendFlags(op)))
 	case loop.OpSendmsg:
@@ -55,10 +62,9 @@ func (d *Driver) park(op *loop.Op, f *file, dir direction) {
 }
 
 func (d *Driver) attemptRecv(op *loop.Op, f *file) {
-	b := d.recv.Get()
+	b := d.bytes.pool.Get()
 	if b == nil {
-		d.stats.Starved++
-		d.starved = append(d.starved, op)
+		d.starve(op)
 		return
 	}
 	n := sys.Recv(op.FD, b.Bytes)
@@ -84,6 +90,51 @@ func (d *Driver) attemptRecv(op *loop.Op, f *file) {
 		d.queued = append(d.queued, op)
 	default:
 		d.park(op, f, in)
+	}
+}
+
+// attemptRecvmsg takes a call's worth of messages. Only EAGAIN says that there are no more: a message is short for its own
+// reasons.
+func (d *Driver) attemptRecvmsg(op *loop.Op, f *file) {
+	want := 2
+	if f.busy {
+		want = maxMessages
+	}
+	d.blocks = d.blocks[:0]
+	for i := range want {
+		b := d.messages.pool.Get()
+		if b == nil {
+			break
+		}
+		d.blocks = append(d.blocks, b)
+		d.receiver.Set(i, b.Bytes)
+	}
+	if len(d.blocks) == 0 {
+		d.starve(op)
+		return
+	}
+	n := d.receiver.Receive(op.FD, len(d.blocks))
+	f.busy = int(n) == len(d.blocks)
+	goesOn := true
+	for i, b := range d.blocks {
+		if i >= int(n) {
+			b.Put()
+			continue
+		}
+		b.Len = d.receiver.Finish(i, b.Bytes)
+		goesOn = goesOn && b.Len > sys.ReceivedOverhead // else it may be the end, which would come again and again
+		d.stats.Lent++
+		d.finish(op, loop.Result{N: int32(b.Len), Block: b, More: goesOn || i < int(n)-1})
+	}
+	clear(d.blocks)
+	switch {
+	case n == -sys.EAGAIN:
+		f.ready[in] = false
+		d.park(op, f, in)
+	case n < 0:
+		d.finish(op, loop.Result{N: n, Drained: true})
+	case goesOn:
+		d.queued = append(d.queued, op)
 	}
 }
 
@@ -154,13 +205,27 @@ func (d *Driver) attemptPoll(op *loop.Op, f *file) {
 }
 
 func (d *Driver) closeFile(op *loop.Op) {
-	if op.FD >= 0 && int(op.FD) < len(d.files) && (d.files[op.FD].waiting[in] != nil || d.files[op.FD].waiting[out] != nil) {
-		panic("epoll: descriptor closed with an operation in flight")
-	}
+	d.assertIdle(op.FD)
 	d.forget(op.FD)
 	n := int32(0)
 	if err := sys.Close(int(op.FD)); err != nil {
 		n = errnoOf(err)
 	}
 	d.finish(op, loop.Result{N: n})
+}
+
+// forgetFile stops watching a descriptor that stays open.
+func (d *Driver) forgetFile(op *loop.Op) {
+	d.assertIdle(op.FD)
+	if op.FD >= 0 && int(op.FD) < len(d.files) && d.files[op.FD].registered {
+		abi.Delete(d.ep, op.FD)
+		d.forget(op.FD)
+	}
+	d.finish(op, loop.Result{})
+}
+
+func (d *Driver) assertIdle(fd int32) {
+	if fd >= 0 && int(fd) < len(d.files) && (d.files[fd].waiting[in] != nil || d.files[fd].waiting[out] != nil) {
+		panic("epoll: descriptor given up with an operation in flight")
+	}
 }

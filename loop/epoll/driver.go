@@ -2,7 +2,6 @@ package epoll
 
 import (
 	"errors"
-	"slices"
 	"syscall"
 	"time"
 
@@ -12,20 +11,25 @@ import (
 	abi "github.com/ringway/ringway/sys/epoll"
 )
 
-// maxAccepts bounds how many connections one Reap takes off a listener before others have a turn.
-const maxAccepts = 64
+// What one turn takes off a descriptor before others have theirs.
+const (
+	maxAccepts  = 64 // connections
+	maxMessages = 16 // messages, by one call
+)
 
 // Driver is the epoll driver of one loop.
 type Driver struct {
 	ep     int
 	wakeFD int
-	recv   *buf.Pool
-	blocks int // most that recv gives
 	files  []file
+
+	bytes    lender // of OpRecv
+	messages lender // of OpRecvmsg
+	receiver *sys.Receiver
+	blocks   []*buf.Block // given to receiver
 
 	queued  []*loop.Op // submitted, not tried yet
 	trying  []*loop.Op // the other half of a double buffer
-	starved []*loop.Op // receives that found no buffer
 	done    []outcome  // to be delivered by Reap
 	serving []outcome
 	events  []abi.Event
@@ -44,7 +48,8 @@ func New(cfg loop.DriverConfig) (loop.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{ep: ep, recv: buf.NewPool(cfg.RecvSize, cfg.RecvBlocks), blocks: cfg.RecvBlocks, events: make([]abi.Event, 512)}
+	d := &Driver{ep: ep, bytes: newLender(cfg.RecvSize, cfg.RecvBlocks), messages: newLender(sys.MessageBlock, cfg.Messages()),
+		receiver: sys.NewReceiver(maxMessages), events: make([]abi.Event, 512)}
 	if d.wakeFD, err = sys.Eventfd(); err == nil {
 		err = abi.Add(ep, int32(d.wakeFD), abi.EPOLLIN, int32(d.wakeFD), 0)
 	}
@@ -100,7 +105,7 @@ func (d *Driver) Cancel(op *loop.Op) {
 			return
 		}
 	}
-	if remove(&d.starved, op) || remove(&d.queued, op) {
+	if remove(&d.lenderOf(op).starved, op) || remove(&d.queued, op) {
 		d.finish(op, loop.Result{N: -sys.ECANCELED})
 	}
 }
@@ -124,7 +129,8 @@ func (d *Driver) Hurry() {}
 // Wait tries what was submitted, then waits, unless that gave results already.
 func (d *Driver) Wait(wait time.Duration) error {
 	d.attemptQueued()
-	d.serveStarved()
+	d.serveStarved(&d.bytes)
+	d.serveStarved(&d.messages)
 	if d.woken > 0 { // edges that no Reap has seen come only once
 		return nil
 	}
@@ -199,33 +205,19 @@ func (d *Driver) Return(b *buf.Block) {
 	d.stats.Lent--
 }
 
-// serveStarved tries as many starved receives as there are free buffers, until either runs out: one that is tried may
-// leave its buffer unused, and no Return would come to serve the next.
-func (d *Driver) serveStarved() {
-	for {
-		before := len(d.starved)
-		n := min(d.blocks-d.recv.InUse(), before)
-		if n <= 0 {
-			return
-		}
-		d.queued = append(d.queued, d.starved[:n]...)
-		d.starved = slices.Delete(d.starved, 0, n)
-		d.attemptQueued()
-		if len(d.starved) == before { // the machine is out of memory; the next Wait tries again
-			return
-		}
-	}
-}
-
 // Stats gives the counters.
 func (d *Driver) Stats() loop.DriverStats { return d.stats }
 
 // Trim gives memory of idle buffers back.
-func (d *Driver) Trim() { d.recv.Trim() }
+func (d *Driver) Trim() {
+	d.bytes.pool.Trim()
+	d.messages.pool.Trim()
+}
 
 // Close frees the epoll instance and the buffers.
 func (d *Driver) Close() error {
-	_ = d.recv.Close()
+	_ = d.bytes.pool.Close()
+	_ = d.messages.pool.Close()
 	return errors.Join(sys.Close(d.ep), sys.Close(d.wakeFD))
 }
 

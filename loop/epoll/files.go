@@ -31,6 +31,7 @@ type file struct {
 	waiting    [2]*loop.Op // parked until the next edge
 	ready      [2]bool     // an edge came that no EAGAIN or short read has answered
 	hangup     bool        // the peer has ended its side: reads never drain
+	busy       bool        // the last receive of messages found as many as it had room for
 	registered bool
 	gen        int32 // tells events of a closed descriptor from those of its successor
 }
@@ -55,7 +56,7 @@ func (d *Driver) file(fd int32) (*file, int32) {
 	return f, 0
 }
 
-// forget clears the record of a descriptor that was closed; the kernel has stopped watching it.
+// forget clears the record of a descriptor that the kernel watches no more: it was closed, or taken off.
 func (d *Driver) forget(fd int32) {
 	if fd >= 0 && int(fd) < len(d.files) {
 		d.files[fd] = file{gen: d.files[fd].gen + 1}

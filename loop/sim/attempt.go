@@ -11,6 +11,10 @@ import (
 func (d *Driver) attempt(op *loop.Op) {
 	n := &d.w.net
 	s := n.socket(op.FD)
+	if op.Code == loop.OpForget {
+		d.finish(op, loop.Result{})
+		return
+	}
 	if s == nil {
 		d.finish(op, loop.Result{N: -sys.EBADF})
 		return
@@ -21,6 +25,8 @@ func (d *Driver) attempt(op *loop.Op) {
 	switch op.Code {
 	case loop.OpRecv:
 		d.attemptRecv(op, s)
+	case loop.OpRecvmsg:
+		d.attemptRecvmsg(op, s)
 	case loop.OpSend:
 		d.attemptSend(op, s, s.send(op.Buf))
 	case loop.OpSendmsg:
@@ -51,7 +57,7 @@ func (d *Driver) interrupted(op *loop.Op, s *socket) bool {
 	f := &d.w.cfg.Faults
 	e := int32(0)
 	switch op.Code {
-	case loop.OpRecv, loop.OpAccept:
+	case loop.OpRecv, loop.OpRecvmsg, loop.OpAccept:
 		if s.dice.chance(f.Interrupted) {
 			e = -sys.EINTR
 		}
@@ -100,6 +106,41 @@ func (d *Driver) attemptRecv(op *loop.Op, s *socket) {
 	d.finish(op, r)
 	switch {
 	case !r.More:
+	case s.readable():
+		d.queued = append(d.queued, op)
+	default:
+		s.park(d, op)
+	}
+}
+
+// attemptRecvmsg takes one message, and waits for the next.
+func (d *Driver) attemptRecvmsg(op *loop.Op, s *socket) {
+	if !s.readable() {
+		d.waits(op, s)
+		return
+	}
+	b := d.msgs.Get()
+	if b == nil {
+		d.stats.Starved++
+		d.starved = append(d.starved, op)
+		return
+	}
+	n := d.w.net.receiveMessage(s, b.Bytes)
+	if n < 0 {
+		b.Put()
+		if n == -sys.EAGAIN {
+			d.waits(op, s)
+			return
+		}
+		d.finish(op, loop.Result{N: n, Drained: true})
+		return
+	}
+	b.Len = int(n)
+	d.stats.Lent++
+	end := b.Len == sys.ReceivedOverhead // of nought bytes: io_uring does not go on after one
+	d.finish(op, loop.Result{N: n, Block: b, More: !end})
+	switch {
+	case end:
 	case s.readable():
 		d.queued = append(d.queued, op)
 	default:

@@ -21,18 +21,30 @@ func (n *network) with(call string, fd int, f func(s *socket) int32) error {
 
 // StreamSocket opens a stream socket.
 func (n *network) StreamSocket(family int, nonblock bool) (int, error) {
+	return n.Socket(family, sys.SOCK_STREAM, nonblock)
+}
+
+// Socket opens a socket of any kind.
+func (n *network) Socket(family, kind int, nonblock bool) (int, error) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
-	fd := n.give(n.newSocket(family, nonblock))
+	s := n.newSocket(family, nonblock)
+	s.kind = kind
+	fd := n.give(s)
 	return int(fd), errno("socket", fd)
 }
 
-// StreamPair opens two connected sockets.
-func (n *network) StreamPair(nonblock bool) (fds [2]int, err error) {
+// StreamPair opens two connected stream sockets.
+func (n *network) StreamPair(nonblock bool) ([2]int, error) {
+	return n.Pair(sys.SOCK_STREAM, nonblock)
+}
+
+// Pair opens two connected sockets of any kind.
+func (n *network) Pair(kind int, nonblock bool) (fds [2]int, err error) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	a, b := n.newSocket(sys.AF_UNIX, nonblock), n.newSocket(sys.AF_UNIX, nonblock)
-	a.state, b.state = connected, connected
+	a.state, b.state, a.kind, b.kind = connected, connected, kind, kind
 	bind(a, b)
 	for i, s := range [...]*socket{a, b} {
 		fd := n.give(s)
@@ -47,11 +59,28 @@ func (n *network) StreamPair(nonblock bool) (fds [2]int, err error) {
 	return fds, nil
 }
 
+// Bind gives a socket its address; that of a stream means nothing here, where nobody looks at it.
+func (n *network) Bind(fd int, addr *sys.Sockaddr) error {
+	return n.with("bind", fd, func(s *socket) int32 {
+		if s.messages() {
+			return n.bindTo(s, addr)
+		}
+		s.local = addr.AddrPort()
+		return 0
+	})
+}
+
 // Listen opens a listening socket; port 0 becomes a free one.
 func (n *network) Listen(addr *sys.Sockaddr, o sys.ListenOptions) (int, error) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	s := n.newSocket(addr.Family(), o.NonBlock)
+	if o.Kind != 0 {
+		s.kind = o.Kind
+	}
+	for _, v := range o.Options {
+		s.setOption(v.Option, v.Value)
+	}
 	s.local = addr.AddrPort()
 	if !s.unix && s.local.Port() == 0 {
 		n.ports++
@@ -109,6 +138,36 @@ func (n *network) Getpeername(fd int) (ap netip.AddrPort, err error) {
 // SetNoDelay has nothing to do: nothing is put off here.
 func (n *network) SetNoDelay(fd int, _ bool) error {
 	return n.with("setsockopt TCP_NODELAY", fd, func(*socket) int32 { return 0 })
+}
+
+// SetOption keeps an option. Those that say what comes with datagrams, and how they are cut, work; the others change nothing.
+func (n *network) SetOption(fd int, o sys.Option, v int) error {
+	return n.with("setsockopt "+o.String(), fd, func(s *socket) int32 { s.setOption(o, v); return 0 })
+}
+
+func (s *socket) setOption(o sys.Option, v int) {
+	if s.options == nil {
+		s.options = map[sys.Option]int{}
+	}
+	s.options[o] = v
+}
+
+// Option gives what an option was set to.
+func (n *network) Option(fd int, o sys.Option) (v int, err error) {
+	err = n.with("getsockopt "+o.String(), fd, func(s *socket) int32 { v = s.options[o]; return 0 })
+	return v, err
+}
+
+// Credentials are the same for everybody: one process lives in this world.
+func (n *network) Credentials(fd int) (c sys.Credentials, err error) {
+	err = n.with("getsockopt SO_PEERCRED", fd, func(s *socket) int32 {
+		if !s.unix || s.state != connected {
+			return -sys.ENOTCONN
+		}
+		c = sys.Credentials{PID: 1}
+		return 0
+	})
+	return c, err
 }
 
 // SetRcvLowat sets how many bytes make a socket readable to who polls.
@@ -173,7 +232,44 @@ func (n *network) Recv(fd int32, b []byte) int32 {
 
 // Send writes without waiting.
 func (n *network) Send(fd int32, b []byte, _ uint32) int32 {
-	return n.result(fd, func(s *socket) int32 { return s.send(b) })
+	return n.result(fd, func(s *socket) int32 {
+		if s.messages() {
+			o := sys.NewOutgoing(1)
+			o.Add(b)
+			return n.sendMessage(s, o, 0)
+		}
+		return s.send(b)
+	})
+}
+
+// SendMessages sends messages without waiting.
+func (n *network) SendMessages(fd int32, o *sys.Outgoing, from int) int32 {
+	return n.result(fd, func(s *socket) int32 { return n.sendMessages(s, o, from) })
+}
+
+// ReceiveMessage takes a message without waiting.
+func (n *network) ReceiveMessage(fd int32, block []byte) int32 {
+	return n.result(fd, func(s *socket) int32 { return n.receiveMessage(s, block) })
+}
+
+// Read reads from a pipe or socket without waiting.
+func (n *network) Read(fd int32, b []byte) int32 {
+	return n.result(fd, func(s *socket) int32 {
+		if s.pipe != nil {
+			return s.pipe.read(s, b)
+		}
+		return s.recv(b)
+	})
+}
+
+// Write writes to a pipe or socket without waiting.
+func (n *network) Write(fd int32, b []byte) int32 {
+	return n.result(fd, func(s *socket) int32 {
+		if s.pipe != nil {
+			return s.pipe.write(s, b)
+		}
+		return s.send(b)
+	})
 }
 
 // Pipe opens a pipe.
@@ -187,7 +283,7 @@ func (n *network) Pipe(size int) (r, w, room int, err error) {
 	var fds [2]int32
 	for i := range fds {
 		s := n.newSocket(sys.AF_UNIX, true)
-		s.pipe, s.end = p, i == 1
+		s.pipe, s.end, p.ends[i] = p, i == 1, s
 		if fds[i] = n.give(s); fds[i] < 0 {
 			if i > 0 {
 				n.release(fds[0])

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ type Driver struct {
 	id   int
 	cond *sync.Cond
 	recv *buf.Pool
+	msgs *buf.Pool // of OpRecvmsg
 
 	queued  []*loop.Op // to be tried in the next turn
 	trying  []*loop.Op
@@ -44,6 +46,7 @@ func (w *World) Driver(cfg loop.DriverConfig) (loop.Driver, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := &Driver{w: w, id: len(w.drivers), cond: sync.NewCond(&w.mu), recv: buf.NewPool(cfg.RecvSize, cfg.RecvBlocks), deadline: never}
+	d.msgs = buf.NewPool(sys.MessageBlock, cfg.Messages())
 	d.dice = w.root.fork(uint64(d.id) | 1<<63)
 	w.drivers = append(w.drivers, d)
 	return d, nil
@@ -275,7 +278,10 @@ func (d *Driver) Return(b *buf.Block) {
 func (d *Driver) Stats() loop.DriverStats { return d.stats }
 
 // Trim gives memory of idle buffers back.
-func (d *Driver) Trim() { d.recv.Trim() }
+func (d *Driver) Trim() {
+	d.recv.Trim()
+	d.msgs.Trim()
+}
 
 // Close takes the driver off its world. Operations in flight get no result.
 func (d *Driver) Close() error {
@@ -283,5 +289,5 @@ func (d *Driver) Close() error {
 	defer d.w.mu.Unlock()
 	d.w.net.abandon(d)
 	d.w.leave(d)
-	return d.recv.Close()
+	return errors.Join(d.recv.Close(), d.msgs.Close())
 }

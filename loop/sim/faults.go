@@ -21,6 +21,7 @@ type Faults struct {
 	LateCancel  float64 // cancels that take their time
 	Reorder     bool    // results on different descriptors come in any order
 
+	Lost       float64 // datagrams of UDP that never arrive
 	Refused    float64 // connections that are refused although somebody listens
 	Unanswered float64 // connections that nothing ever comes of
 	Reset      float64 // connections that are reset on the way

@@ -19,7 +19,8 @@ type network struct {
 	open      int
 	serial    uint64
 	listeners []*socket
-	ports     uint16 // ephemeral ones given out
+	bound     []*socket // sockets of messages that have an address
+	ports     uint16    // ephemeral ones given out
 }
 
 // listener is what a listening socket has more than others.
@@ -40,7 +41,7 @@ func (n *network) socket(fd int32) *socket {
 
 func (n *network) newSocket(family int, nonblock bool) *socket {
 	n.serial++
-	return &socket{w: n.w, serial: n.serial, dice: n.w.root.fork(n.serial), family: family, unix: family == sys.AF_UNIX, nonblock: nonblock, lowat: 1}
+	return &socket{w: n.w, serial: n.serial, kind: sys.SOCK_STREAM, dice: n.w.root.fork(n.serial), family: family, unix: family == sys.AF_UNIX, nonblock: nonblock, lowat: 1}
 }
 
 // give puts s under the lowest free descriptor.
@@ -106,6 +107,9 @@ func (n *network) find(addr *sys.Sockaddr) []*socket {
 
 // connect starts a connection: 0, -EINPROGRESS, or another -errno.
 func (n *network) connect(s *socket, addr *sys.Sockaddr) int32 {
+	if s.kind == sys.SOCK_DGRAM {
+		return n.connectTo(s, addr)
+	}
 	if s.state != fresh || s.ls != nil {
 		return -sys.EALREADY
 	}
@@ -177,7 +181,7 @@ func (n *network) handshake(s, to *socket, addr *sys.Sockaddr, rtt, retry int64)
 			return
 		}
 		served := n.newSocket(to.family, false)
-		served.state = connected
+		served.kind, served.state = to.kind, connected
 		served.local, served.remote = addr.AddrPort(), n.localOf(s, addr)
 		s.local = served.remote
 		bind(s, served)

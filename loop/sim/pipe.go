@@ -7,6 +7,45 @@ type pipe struct {
 	data           []byte
 	room           int
 	noRead, noSend bool // that end has been closed
+	ends           [2]*socket
+}
+
+// poke lets whoever waits on either end look again.
+func (p *pipe) poke() {
+	p.ends[0].poke()
+	p.ends[1].poke()
+}
+
+// read takes bytes out: how many, 0 at the end, or -errno.
+func (p *pipe) read(s *socket, b []byte) int32 {
+	switch {
+	case s.end:
+		return -sys.EBADF
+	case len(p.data) > 0:
+		n := s.dice.part(copy(b, p.data), s.w.cfg.Faults.Short)
+		p.data = append(p.data[:0], p.data[n:]...)
+		p.poke()
+		return int32(n)
+	case p.noSend:
+		return 0
+	}
+	return -sys.EAGAIN
+}
+
+// write puts bytes in: how many, or -errno.
+func (p *pipe) write(s *socket, b []byte) int32 {
+	switch {
+	case !s.end:
+		return -sys.EBADF
+	case p.noRead:
+		return -sys.EPIPE
+	case len(p.data) >= p.room:
+		return -sys.EAGAIN
+	}
+	n := s.dice.part(min(len(b), p.room-len(p.data)), s.w.cfg.Faults.Short)
+	p.data = append(p.data, b[:n]...)
+	p.poke()
+	return int32(n)
 }
 
 func (p *pipe) revents(writing bool) int16 {
@@ -35,6 +74,7 @@ func (p *pipe) closed(writing bool) {
 	} else {
 		p.noRead = true
 	}
+	p.poke()
 }
 
 // fill moves up to n bytes from a socket into the pipe.

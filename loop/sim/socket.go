@@ -17,6 +17,7 @@ type socket struct {
 	serial   uint64
 	dice     dice
 	refs     int // descriptors
+	kind     int // sys.SOCK_STREAM, …
 	unix     bool
 	family   int
 	nonblock bool
@@ -37,6 +38,12 @@ type socket struct {
 	deaf   bool  // this side has shut its receiving direction
 	flight int   // bytes sent that have not arrived
 	lastAt int64 // arrival of what was sent last
+
+	in      inbox              // of a socket of messages
+	to      *sys.Sockaddr      // of a datagram socket that is connected
+	path    string             // of a Unix datagram socket that is bound
+	rights  []*socket          // descriptors that came with rx
+	options map[sys.Option]int // that were set
 
 	fate *fate     // what the two ends share
 	ls   *listener // of a listening socket
@@ -91,7 +98,9 @@ func (s *socket) room() int {
 }
 
 // readable says whether a receive would not wait; lowat counts only for who asks by poll.
-func (s *socket) readable() bool { return len(s.rx) > 0 || s.fin || s.dead || s.deaf || s.err != 0 }
+func (s *socket) readable() bool {
+	return len(s.rx) > 0 || len(s.in.queue) > 0 || s.fin || s.dead || s.deaf || s.err != 0
+}
 
 func (s *socket) pollReadable() bool {
 	room := s.w.cfg.Faults.Room
@@ -114,6 +123,8 @@ func (s *socket) revents() int16 {
 		return 0
 	case s.pipe != nil:
 		return s.pipe.revents(s.end)
+	case s.kind == sys.SOCK_DGRAM:
+		return s.messageEvents()
 	case s.state != connected:
 		if s.err != 0 || s.state == fresh {
 			return sys.POLLOUT | sys.POLLHUP
@@ -133,10 +144,18 @@ func (s *socket) revents() int16 {
 	if s.err != 0 {
 		ev |= sys.POLLERR
 	}
-	if s.dead || s.shut || s.peerGone() || s.room() > 0 {
+	if s.dead || s.shut || s.peerGone() || s.writable() {
 		ev |= sys.POLLOUT
 	}
 	return ev
+}
+
+// writable says whether there is room: for some bytes, or for most messages.
+func (s *socket) writable() bool {
+	if s.messages() {
+		return s.messageEvents()&sys.POLLOUT != 0
+	}
+	return s.room() > 0
 }
 
 func (s *socket) peerGone() bool { return s.peer == nil || s.peer.refs == 0 }
@@ -150,6 +169,14 @@ func (s *socket) takeErr() int32 {
 
 // recv takes bytes: how many, 0 at the end, or -errno.
 func (s *socket) recv(b []byte) int32 {
+	if s.messages() {
+		m, n := s.next()
+		s.w.net.drop(m.rights)
+		if n <= 0 {
+			return n
+		}
+		return int32(copy(b, m.payload))
+	}
 	switch {
 	case len(s.rx) > 0:
 		n := copy(b, s.rx)
@@ -338,7 +365,13 @@ func (s *socket) closed() {
 	case s.ls != nil:
 		s.w.net.unlisten(s)
 		return
-	case s.peer == nil:
+	}
+	s.w.net.drop(s.rights)
+	s.rights = nil
+	if s.messages() {
+		s.closedMessages()
+	}
+	if s.peer == nil {
 		return
 	}
 	abrupt := s.linger0 || len(s.rx) > 0
@@ -390,10 +423,10 @@ func (s *socket) poke() {
 // wants reports whether op would not wait any more.
 func (s *socket) wants(op *loop.Op) bool {
 	switch op.Code {
-	case loop.OpRecv:
+	case loop.OpRecv, loop.OpRecvmsg:
 		return s.readable()
 	case loop.OpSend, loop.OpSendmsg:
-		return s.err != 0 || s.shut || s.dead || s.peerGone() || s.room() > 0
+		return s.err != 0 || s.shut || s.dead || s.peerGone() || s.writable()
 	case loop.OpAccept:
 		return s.ls == nil || len(s.ls.queue) > 0
 	case loop.OpConnect:

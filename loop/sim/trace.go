@@ -53,7 +53,7 @@ func (w *World) note(d *Driver, r result) {
 
 var codeNames = map[loop.Code]string{
 	loop.OpRecv: "recv", loop.OpSend: "send", loop.OpSendmsg: "sendmsg", loop.OpAccept: "accept", loop.OpConnect: "connect",
-	loop.OpPoll: "poll", loop.OpClose: "close",
+	loop.OpPoll: "poll", loop.OpClose: "close", loop.OpRecvmsg: "recvmsg", loop.OpForget: "forget",
 }
 
 // say adds a line to the trace.

@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/ringway/ringway/buf"
@@ -10,29 +9,28 @@ import (
 	ring "github.com/ringway/ringway/sys/uring"
 )
 
+// The groups of provided buffers, and how many blocks each provides at first: more are added when the kernel runs out. Few
+// warm buffers serve better than many cold ones.
 const (
-	bufGroup = 0
-	// firstBlocks is how many receive buffers are provided at first; more are added when the kernel runs out. Few warm
-	// buffers serve better than many cold ones.
-	firstBlocks = 64
+	bytesGroup    = 0
+	messagesGroup = 1
+	firstBlocks   = 64
+	firstMessages = 32
 )
 
 // Driver is the io_uring driver of one loop.
 type Driver struct {
-	ring  *ring.Ring
-	bring *ring.BufRing
-	recv  *buf.Pool
+	ring     *ring.Ring
+	bytes    *lender // of OpRecv
+	messages *lender // of OpRecvmsg; nothing is provided before the first
+	header   *sys.ReceiveHeader
 
-	provided int  // blocks that the kernel holds
-	target   int  // blocks that it should hold at rest
-	addedTo  bool // the buffer ring has unpublished blocks
-	slots    []*loop.Op
-	free     []uint32
-	backlog  opList    // submitted while the queue was full
-	starved  opList    // receives that have data and found no buffer
-	quiet    []quietOp // sends whose silence will be their success
-	hurry    bool
-	cancels  []*loop.Op // cancelled while the queue was full
+	slots   []*loop.Op
+	free    []uint32
+	backlog opList    // submitted while the queue was full
+	quiet   []quietOp // sends whose silence will be their success
+	hurry   bool
+	cancels []*loop.Op // cancelled while the queue was full
 
 	wakeFD    int
 	wakeByMsg bool
@@ -50,14 +48,17 @@ func open(cfg loop.DriverConfig, send func(fd int, userData uint64) error) (loop
 	if err != nil {
 		return nil, err
 	}
-	entries := 1 << bits.Len(uint(max(min(cfg.RecvBlocks, 1<<15), 2)-1))
-	br, err := r.RegisterBufRing(bufGroup, entries)
-	if err != nil {
+	d := &Driver{ring: r, header: sys.NewReceiveHeader(), wakeFD: -1}
+	if d.bytes, err = openLender(r, bytesGroup, cfg.RecvSize, cfg.RecvBlocks, firstBlocks); err != nil {
 		r.Close()
 		return nil, err
 	}
-	d := &Driver{ring: r, bring: br, recv: buf.NewPool(cfg.RecvSize, min(cfg.RecvBlocks, entries)), wakeFD: -1, target: firstBlocks}
-	d.provide(firstBlocks)
+	if d.messages, err = openLender(r, messagesGroup, sys.MessageBlock, cfg.Messages(), firstMessages); err != nil {
+		r.Close()
+		d.bytes.close()
+		return nil, err
+	}
+	d.bytes.provide(firstBlocks)
 	d.wakeByMsg = send(r.FD(), tagIgnore) == nil
 	if !d.wakeByMsg {
 		if d.wakeFD, err = sys.Eventfd(); err != nil {
@@ -91,13 +92,10 @@ const starvedWait = 10 * time.Millisecond
 // Wait submits what is pending and waits.
 func (d *Driver) Wait(wait time.Duration) error {
 	d.drainBacklog()
-	if !d.starved.empty() && d.feedStarved() && (wait < 0 || wait > starvedWait) {
+	if d.feedStarved() && (wait < 0 || wait > starvedWait) {
 		wait = starvedWait
 	}
-	if d.addedTo {
-		d.bring.Publish()
-		d.addedTo = false
-	}
+	d.publish()
 	if d.failed != nil {
 		return d.failed
 	}
@@ -122,33 +120,18 @@ func (d *Driver) Wake() {
 
 // Return gives a lent buffer back to the kernel; the next Wait lets a starved receive try for it.
 func (d *Driver) Return(b *buf.Block) {
-	b.Put()
 	d.stats.Lent--
-	if d.provided < d.target || !d.starved.empty() {
-		d.provide(1)
+	if d.bytes.owns(b) {
+		d.bytes.takeBack(b)
+	} else {
+		d.messages.takeBack(b)
 	}
 }
 
-// feedStarved lets as many starved receives try again as the kernel has buffers, and reports whether more are waiting
-// although there are buffers.
+// feedStarved lets starved receives try again, and reports whether more are waiting although there are buffers.
 func (d *Driver) feedStarved() bool {
-	for n := d.provided; n > 0 && !d.starved.empty(); n-- {
-		d.push(d.starved.pop())
-	}
-	return d.provided > 0 && !d.starved.empty()
-}
-
-// provide hands n more blocks to the kernel, as far as the pool has them.
-func (d *Driver) provide(n int) {
-	for range n {
-		b := d.recv.Get()
-		if b == nil {
-			return
-		}
-		d.bring.Add(b.Bytes, uint16(b.ID()))
-		d.addedTo = true
-		d.provided++
-	}
+	left := !d.bytes.starved.empty() && d.bytes.feed(d.push)
+	return !d.messages.starved.empty() && d.messages.feed(d.push) || left
 }
 
 // Stats gives the counters.
@@ -161,15 +144,15 @@ func (d *Driver) Stats() loop.DriverStats {
 
 // Trim gives memory of idle buffers back, and lets what the kernel holds shrink as receives take it.
 func (d *Driver) Trim() {
-	d.target = max(d.target/2, firstBlocks)
-	d.recv.Trim()
+	d.bytes.trim()
+	d.messages.trim()
 }
 
 // Close frees the ring and the buffers.
 func (d *Driver) Close() error {
 	err := d.ring.Close()
-	_ = d.bring.Close()
-	_ = d.recv.Close()
+	d.bytes.close()
+	d.messages.close()
 	if d.wakeFD >= 0 {
 		_ = sys.Close(d.wakeFD)
 	}

@@ -47,10 +47,7 @@ func (d *Driver) next() *ring.SQE {
 	if sqe := d.ring.Next(); sqe != nil {
 		return sqe
 	}
-	if d.addedTo {
-		d.bring.Publish()
-		d.addedTo = false
-	}
+	d.publish()
 	if err := d.ring.Submit(); err != nil {
 		d.failed = err
 		return nil
@@ -93,13 +90,15 @@ func (d *Driver) fill(sqe *ring.SQE, op *loop.Op) {
 	case loop.OpRecv:
 		sqe.Opcode = ring.IORING_OP_RECV
 		sqe.Flags = ring.IOSQE_BUFFER_SELECT
-		sqe.BufGroup = bufGroup
+		sqe.BufGroup = d.bytes.group
 		if op.PollFirst || op.Driver.Polled {
 			sqe.Ioprio = ring.IORING_RECVSEND_POLL_FIRST
 		}
 		if op.Multi {
 			sqe.Ioprio |= ring.IORING_RECV_MULTISHOT
 		}
+	case loop.OpRecvmsg:
+		d.fillRecvmsg(sqe, op)
 	case loop.OpSend:
 		sqe.Opcode = ring.IORING_OP_SEND
 		sqe.Addr = address(unsafe.SliceData(op.Buf))
@@ -126,9 +125,28 @@ func (d *Driver) fill(sqe *ring.SQE, op *loop.Op) {
 		sqe.OpFlags = uint32(uint16(op.Events))
 	case loop.OpClose:
 		sqe.Opcode = ring.IORING_OP_CLOSE
+	case loop.OpForget:
+		sqe.Opcode = ring.IORING_OP_NOP // the ring keeps nothing of a descriptor without operations
 	default:
 		panic(fmt.Sprintf("uring: unknown operation %d", op.Code))
 	}
+}
+
+func (d *Driver) fillRecvmsg(sqe *ring.SQE, op *loop.Op) {
+	if d.messages.pool.Len() == 0 {
+		d.messages.provide(d.messages.first)
+		d.messages.publish()
+	}
+	sqe.Opcode = ring.IORING_OP_RECVMSG
+	sqe.Flags = ring.IOSQE_BUFFER_SELECT
+	sqe.BufGroup = d.messages.group
+	sqe.Ioprio = ring.IORING_RECV_MULTISHOT
+	if op.PollFirst || op.Driver.Polled {
+		sqe.Ioprio |= ring.IORING_RECVSEND_POLL_FIRST
+	}
+	sqe.Addr = uint64(uintptr(d.header.Pointer()))
+	sqe.Len = 1
+	sqe.OpFlags = sys.RECEIVE_FLAGS
 }
 
 func sendFlags(op *loop.Op) uint32 {
@@ -144,7 +162,7 @@ func (d *Driver) Cancel(op *loop.Op) {
 		return
 	}
 	op.Driver.Cancelled = true
-	if d.starved.remove(op) || d.backlog.remove(op) {
+	if d.lenderOf(op).starved.remove(op) || d.backlog.remove(op) {
 		op.Driver.Aborted = true
 		d.push(op) // as a no-op, whose completion comes out of Reap like any other
 		return

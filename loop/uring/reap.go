@@ -40,7 +40,7 @@ func (d *Driver) complete(c ring.CQE) {
 	}
 	if op.Driver.Aborted {
 		r.N = -sys.ECANCELED // the completion is that of a no-op
-	} else if op.Code == loop.OpRecv && !d.received(op, c, &r) {
+	} else if (op.Code == loop.OpRecv || op.Code == loop.OpRecvmsg) && !d.received(op, c, &r) {
 		return
 	}
 	d.deliver(op, r)
@@ -59,10 +59,11 @@ func (d *Driver) deliver(op *loop.Op, r loop.Result) {
 
 // received fills in the lent block; false says that the receive waits for a buffer and has no result yet.
 func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
+	from := d.lenderOf(op)
 	r.Drained = c.Flags&ring.IORING_CQE_F_SOCK_NONEMPTY == 0
 	if c.Flags&ring.IORING_CQE_F_BUFFER != 0 {
-		b := d.recv.Block(c.Flags >> ring.IORING_CQE_BUFFER_SHIFT)
-		d.provided--
+		b := from.pool.Block(c.Flags >> ring.IORING_CQE_BUFFER_SHIFT)
+		from.provided--
 		d.stats.Lent++
 		if c.Res <= 0 { // taken but not used
 			d.Return(b)
@@ -79,12 +80,12 @@ func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
 		r.N = -sys.ECANCELED
 		return true
 	}
-	if d.provided == 0 {
-		d.target += firstBlocks
-		d.provide(firstBlocks)
+	if from.provided == 0 {
+		from.target += from.first
+		from.provide(from.first)
 	}
 	switch {
-	case d.provided > 0: // now, or because a block came back since
+	case from.provided > 0: // now, or because a block came back since
 		d.push(op)
 	case !op.Driver.Polled && !op.PollFirst:
 		// The kernel takes the buffer before it looks for data. Only who has data may queue for a buffer: the others
@@ -94,7 +95,7 @@ func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
 	default:
 		op.Driver.Polled = true
 		d.stats.Starved++
-		d.starved.push(op)
+		from.starved.push(op)
 	}
 	return false
 }

@@ -39,6 +39,11 @@ func Add(ep int, fd int32, events uint32, lo, hi int32) error {
 	return nil
 }
 
+// Delete stops watching fd, which stays open.
+func Delete(ep int, fd int32) {
+	_, _, _ = syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), unix.EPOLL_CTL_DEL, uintptr(fd), 0, 0, 0)
+}
+
 // Wait fills events and returns how many there are. It waits for d, rounded up to a millisecond; negative: without end;
 // nought: not at all. A signal ends the wait with none.
 func Wait(ep int, events []Event, d time.Duration) (int, error) {

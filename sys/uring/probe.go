@@ -28,7 +28,7 @@ func Probe() error {
 		return os.NewSyscallError("io_uring_register PROBE", e)
 	}
 	for _, op := range [...]int{IORING_OP_POLL_ADD, IORING_OP_SENDMSG, IORING_OP_ACCEPT, IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT,
-		IORING_OP_CLOSE, IORING_OP_SEND, IORING_OP_RECV, IORING_OP_MSG_RING} {
+		IORING_OP_CLOSE, IORING_OP_SEND, IORING_OP_RECV, IORING_OP_RECVMSG, IORING_OP_MSG_RING} {
 		if p.ops[op].flags&ioUringOpSupported == 0 {
 			return fmt.Errorf("io_uring operation %d is not supported by this kernel (Linux 6.1 is needed)", op)
 		}
