@@ -90,10 +90,13 @@ func (m *master) tell(id lifecycle.WorkerID, msg message.Message, failed func(*c
 		return
 	}
 	l := c.link
+	m.telling.Add(1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
 		defer cancel()
-		if err := l.Tell(ctx, msg); err != nil {
+		err := l.Tell(ctx, msg)
+		m.telling.Done()
+		if err != nil {
 			failed(c, err)
 		}
 	}()
@@ -169,6 +172,7 @@ func closeFiles(files ...*os.File) {
 
 // promote: workers are started from the program of the upgrade from now on, if there was one.
 func (m *master) promote() {
+	m.lastFailure = ""
 	if m.tried == nil {
 		return
 	}
@@ -203,6 +207,8 @@ func (m *master) startReload(a lifecycle.StartReload) {
 	if reload.Config == nil {
 		config, err := m.o.Config()
 		if err != nil {
+			m.log.Warn("the configuration cannot be read; nothing has changed", "request", a.Request, "err", err)
+			m.lastFailure = err.Error()
 			m.reply(a.Request, link.Refuse(message.ReasonInvalid, err))
 			go m.event(done)
 			return
@@ -228,11 +234,13 @@ func (m *master) reloaded(c *child, a lifecycle.StartReload, asked *message.Relo
 	c.wants = nil
 	if err != nil {
 		m.log.Warn("the configuration was refused; nothing has changed", "request", a.Request, "err", err)
+		m.lastFailure = err.Error()
 		m.reply(a.Request, link.Refuse(message.ReasonFailed, err))
 	} else {
 		if !asked.Preview {
 			c.config = *asked.Config
 			c.running = Running{Listeners: answer.Listeners, DrainTimeout: answer.DrainTimeout.Duration()}
+			m.lastFailure = ""
 			m.handle(lifecycle.WorkerTuned{Worker: c.id, DrainTimeout: c.running.DrainTimeout})
 			m.log.Info("reloaded", "hash", answer.Hash, "changes", answer.Diff)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"time"
 
@@ -44,7 +45,7 @@ type childState struct {
 	PID     int
 	Pidfd   int
 	Crash   int
-	Socket  int
+	Socket  int // -1 if its link has ended
 	Link    link.State
 	Config  Config
 	Running Running
@@ -102,25 +103,25 @@ func (m *master) become() {
 	b := &becoming{files: map[lifecycle.WorkerID]*os.File{}, states: map[lifecycle.WorkerID]link.State{}}
 	links := map[lifecycle.WorkerID]*link.Link{}
 	for id, c := range m.children {
-		if c.link == nil {
-			go m.event(lifecycle.NotBecome{}) // it has not said Hello
-			return
+		if c.link != nil {
+			links[id] = c.link
 		}
-		links[id] = c.link
 	}
 	var commands []*link.Link
 	if m.control != nil {
 		commands = m.control.all()
 	}
 	m.becoming = b
+	current := m.machine.Current()
 	go func() {
-		err := b.detach(links, commands)
+		m.telling.Wait() // what was said before has to arrive
+		err := b.detach(links, commands, current)
 		m.post(func() { m.finishBecoming(err) })
 	}()
 }
 
-// detach stops all links between two messages.
-func (b *becoming) detach(links map[lifecycle.WorkerID]*link.Link, commands []*link.Link) error {
+// detach stops all links between two messages. Only the current worker's has to be alive: others drain, and may end.
+func (b *becoming) detach(links map[lifecycle.WorkerID]*link.Link, commands []*link.Link, current lifecycle.WorkerID) error {
 	ctx, cancel := context.WithTimeout(context.Background(), detachTimeout)
 	defer cancel()
 	for _, l := range commands { // a command line asks again; it only has to get the answer that it waits for
@@ -128,32 +129,28 @@ func (b *becoming) detach(links map[lifecycle.WorkerID]*link.Link, commands []*l
 			f.Close()
 		}
 	}
-	var failed error
 	for id, l := range links {
 		state, file, err := l.Detach(ctx)
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("worker %d: %w", id, err))
-			continue
+		switch {
+		case err == nil:
+			b.states[id], b.files[id] = state, file
+		case id == current:
+			return fmt.Errorf("worker %d: %w", id, err)
 		}
-		b.states[id], b.files[id] = state, file
 	}
-	return failed
+	return nil
 }
 
 // finishBecoming execs, and takes all up again where it was if that does not work.
 func (m *master) finishBecoming(err error) {
 	b := m.becoming
-	for waiting := true; waiting; { // signals that nobody has read are lost with this program
-		select {
-		case s := <-m.signals:
-			m.signalled(s)
-		default:
-			waiting = false
-		}
+	if err == nil {
+		m.unlistenToSignals()
 	}
 	if err == nil {
 		err = m.exec(b)
 	}
+	m.listenToSignals()
 	m.log.Error("the master stays the program that it is", "err", err)
 	m.becoming = nil
 	for id, f := range b.files {
@@ -174,6 +171,22 @@ func (m *master) finishBecoming(err error) {
 		}
 	}
 	m.handle(lifecycle.NotBecome{})
+}
+
+// unlistenToSignals is for the moment in which one program becomes the other and nobody can act on a signal. One that ends
+// a process ends this one: workers then drain, which is what was asked for. Others are ignored, as they would end it too;
+// what they asked for restore does unasked.
+func (m *master) unlistenToSignals() {
+	signal.Ignore(otherSignals...)
+	signal.Reset(endingSignals...)
+	for { // those that came before
+		select {
+		case s := <-m.signals:
+			m.signalled(s)
+		default:
+			return
+		}
+	}
 }
 
 // exec becomes the other program. It returns only if that failed.
@@ -202,7 +215,7 @@ func (m *master) exec(b *becoming) error {
 	}
 	env := append(without(os.Environ(), stateVariable), stateVariable+"="+strconv.Itoa(sys.FileDescriptor(memory)))
 	m.log.Info("becoming the new program")
-	err = sys.Exec(sys.FdPath(sys.FileDescriptor(m.image)), os.Args, env, held...)
+	err = sys.Exec(sys.FdPath(sys.FileDescriptor(m.image)), os.Args, env)
 	for _, fd := range keep {
 		_ = sys.KeepOnExec(fd, false)
 	}
@@ -214,14 +227,14 @@ func (m *master) state(b *becoming) (s masterState, keep []int, err error) {
 	s = masterState{Version: stateVersion, Started: m.started, Executable: m.o.Executable, PIDFile: m.pidFile, Machine: m.machine.Snapshot(),
 		Activated: m.sockets.activated, Control: -1, Config: m.config, InUse: m.inUse, Crashes: m.crashes, LastFailure: m.lastFailure, Signals: b.signals}
 	for id, c := range m.children {
-		f := b.files[id]
-		if f == nil {
-			return s, nil, fmt.Errorf("worker %d has no link", id)
-		}
-		cs := childState{ID: id, PID: c.proc.PID(), Pidfd: c.proc.Fd(), Crash: sys.FileDescriptor(c.crash), Socket: sys.FileDescriptor(f),
+		cs := childState{ID: id, PID: c.proc.PID(), Pidfd: c.proc.Fd(), Crash: sys.FileDescriptor(c.crash), Socket: -1,
 			Link: b.states[id], Config: c.config, Running: c.running, Started: c.started}
+		if f := b.files[id]; f != nil {
+			cs.Socket = sys.FileDescriptor(f)
+			keep = append(keep, cs.Socket)
+		}
 		s.Children = append(s.Children, cs)
-		keep = append(keep, cs.Pidfd, cs.Crash, cs.Socket)
+		keep = append(keep, cs.Pidfd, cs.Crash)
 	}
 	for _, e := range m.sockets.entries {
 		s.Entries = append(s.Entries, entryState{e.key, e.bound, e.fds, e.foreign})
@@ -298,15 +311,29 @@ func (m *master) restore() error {
 	for _, n := range s.Signals {
 		m.signalled(sys.Signal(n))
 	}
+	m.catchUp()
 	return nil
 }
 
+// catchUp does what signals may have asked for in the moment in which nobody could hear them: logs are opened anew, which
+// harms nobody, and a configuration that has changed is gone over to. An upgrade would have been refused.
+func (m *master) catchUp() {
+	m.handle(lifecycle.Reopen{})
+	if config, err := m.o.Config(); err == nil && m.config.Name != "" && config.Hash() != m.config.Hash() {
+		m.handle(lifecycle.Reload{})
+	}
+}
+
 func (m *master) restoreChild(cs childState) {
-	closeOnExec([]int{cs.Pidfd, cs.Crash, cs.Socket})
+	closeOnExec([]int{cs.Pidfd, cs.Crash})
 	c := &child{id: cs.ID, proc: sys.HoldProcess(cs.Pidfd, cs.PID), crash: os.NewFile(uintptr(cs.Crash), "crash"),
 		config: cs.Config, running: cs.Running, started: cs.Started, gone: make(chan struct{})}
 	m.children[c.id] = c
 	m.watchProcess(c)
+	if cs.Socket < 0 {
+		return
+	}
+	closeOnExec([]int{cs.Socket})
 	l, err := link.Attach(os.NewFile(uintptr(cs.Socket), "worker"), cs.Link, m.log)
 	if err != nil {
 		m.log.Error("a link is lost", "worker", c.id, "err", err)

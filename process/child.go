@@ -24,6 +24,7 @@ type child struct {
 	running Running
 	wants   []ListenerKey // sockets that it was given and may not use yet
 	started time.Time
+	greeted chan struct{} // closed when it has said Hello, or what was wrong about it was reported
 	gone    chan struct{} // closed when the process has ended
 	exit    sys.Exit      // how
 }
@@ -100,7 +101,7 @@ func (m *master) start(a lifecycle.Spawn) (c *child, mine *os.File, err error) {
 		crash.Close()
 		return nil, nil, err
 	}
-	return &child{id: a.Worker, proc: proc, crash: crash, config: config, started: time.Now(), gone: make(chan struct{})}, mine, nil
+	return &child{id: a.Worker, proc: proc, crash: crash, config: config, started: time.Now(), greeted: make(chan struct{}), gone: make(chan struct{})}, mine, nil
 }
 
 // forSpawn finds the program and the configuration to start a worker with.
@@ -128,6 +129,12 @@ func (m *master) watchProcess(c *child) {
 		if err != nil {
 			m.log.Error("cannot wait for a worker", "worker", c.id, "err", err)
 		}
+		if c.greeted != nil { // what was wrong about its greeting says more than its status
+			select {
+			case <-c.greeted:
+			case <-time.After(endGrace):
+			}
+		}
 		m.post(func() {
 			c.exit = exit
 			close(c.gone)
@@ -149,18 +156,13 @@ func (m *master) forget(c *child) {
 
 // greet meets a new worker and tells it its configuration.
 func (m *master) greet(c *child, mine *os.File) {
-	conn, err := link.FromFile(mine)
-	if err != nil {
-		m.linkLost(c, err)
+	l := m.meet(c, mine)
+	close(c.greeted)
+	if l == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.o.Limits.Ready)
 	defer cancel()
-	l, err := link.Accept(ctx, conn, newHello(message.RoleMaster, m.o.Product, 0), m.permitWorker(c), m.log)
-	if err != nil {
-		m.linkLost(c, err)
-		return
-	}
 	var config Config
 	if err := m.ask(ctx, func() { c.link, config = l, c.config }); err != nil {
 		l.Close()
@@ -170,6 +172,24 @@ func (m *master) greet(c *child, mine *os.File) {
 	if err := l.Tell(ctx, &config); err != nil {
 		m.linkLost(c, err)
 	}
+}
+
+// meet is the handshake. A worker that is refused, or does not speak the protocol, is given up; one that is gone has its
+// exit status to tell why.
+func (m *master) meet(c *child, mine *os.File) *link.Link {
+	conn, err := link.FromFile(mine)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), m.o.Limits.Ready)
+		defer cancel()
+		var l *link.Link
+		if l, err = link.Accept(ctx, conn, newHello(message.RoleMaster, m.o.Product, 0), m.permitWorker(c), m.log); err == nil {
+			return l
+		}
+	}
+	if !errors.Is(err, link.ErrPeerGone) {
+		m.event(lifecycle.WorkerFailed{Worker: c.id, Reason: err.Error()})
+	}
+	return nil
 }
 
 // permitWorker is for the link that was made for one process: the kernel knows who made the socket, which is us, so what
@@ -186,6 +206,10 @@ func (m *master) permitWorker(c *child) link.Permit {
 // attach serves a worker's link.
 func (m *master) attach(c *child, l *link.Link) {
 	l.Start(m.workerHandler(c))
+	m.watchLink(c, l)
+}
+
+func (m *master) watchLink(c *child, l *link.Link) {
 	go func() {
 		<-l.Done()
 		if err := l.Err(); err != nil && !errors.Is(err, link.ErrDetached) {

@@ -102,8 +102,7 @@ func (m *master) serveCommand(s *controlSocket, c *net.UnixConn) {
 		return
 	}
 	l.Start(func(ctx context.Context, d *link.Delivery) link.Reply { return m.operate(ctx, d.Message) })
-	<-l.Done()
-	l.Close()
+	<-l.Done() // its last answers may be on their way yet, if it is detached
 	s.mu.Lock()
 	delete(s.links, l)
 	s.mu.Unlock()
@@ -149,6 +148,8 @@ func (m *master) adopt(path string) (*lifecycle.Adopted, error) {
 		m.log.Warn("nobody to adopt", "path", path, "err", err)
 		return nil, nil
 	}
+	c := &child{id: lifecycle.WorkerID(l.Peer().Generation), link: l, started: time.Now(), gone: make(chan struct{})}
+	l.Start(m.workerHandler(c)) // what it asks waits until this master runs
 	a, fds, err := link.Ask[*message.Adopted](ctx, l, &message.Adopt{})
 	if err != nil {
 		l.Close()
@@ -158,24 +159,21 @@ func (m *master) adopt(path string) (*lifecycle.Adopted, error) {
 		m.log.Warn("nobody to adopt", "path", path, "err", err)
 		return nil, nil
 	}
-	return m.adopted(l, a, fds)
+	return m.adopted(c, a, fds)
 }
 
 // adopted makes a worker ours, with all that it has brought.
-func (m *master) adopted(l *link.Link, a *message.Adopted, fds *link.Descriptors) (*lifecycle.Adopted, error) {
+func (m *master) adopted(c *child, a *message.Adopted, fds *link.Descriptors) (*lifecycle.Adopted, error) {
 	first := fds.Take(message.AdoptedBefore)
-	c := &child{
-		id: lifecycle.WorkerID(l.Peer().Generation), proc: sys.HoldProcess(first[0], l.Peer().PID), crash: os.NewFile(uintptr(first[2]), "crash"),
-		link: l, config: a.Config, started: time.Now(), gone: make(chan struct{}),
-		running: Running{Listeners: a.Ready.Listeners, DrainTimeout: a.Ready.DrainTimeout.Duration()},
-	}
+	c.proc, c.crash = sys.HoldProcess(first[0], c.link.Peer().PID), os.NewFile(uintptr(first[2]), "crash")
+	c.config, c.running = a.Config, Running{Listeners: a.Ready.Listeners, DrainTimeout: a.Ready.DrainTimeout.Duration()}
 	for _, s := range a.Sockets {
 		m.sockets.restore(s, fds.Take(1)[0])
 	}
 	m.children[c.id] = c
 	m.config, m.inUse = c.config, c.running.Listeners
 	m.watchProcess(c)
-	m.attach(c, l)
+	m.watchLink(c, c.link)
 	m.log.Info("adopted a worker", "worker", c.id, "pid", c.proc.PID())
 	if err := m.serveControl(os.NewFile(uintptr(first[1]), "control")); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"time"
 
 	"github.com/ringway/ringway/process/lifecycle"
@@ -72,14 +73,18 @@ type master struct {
 	watchdog    time.Duration
 	pidFile     string // that was written
 	becoming    *becoming
+	telling     sync.WaitGroup // messages to workers that wait for their Ack
 	exit        *lifecycle.Exit
 }
 
 // inboxSize bounds what others have posted and run has not seen yet; who posts more waits.
 const inboxSize = 256
 
-// held are the signals that a master acts on, and that wait while it becomes another program.
-var held = []sys.Signal{sys.SIGHUP, sys.SIGINT, sys.SIGTERM, sys.SIGQUIT, sys.SIGUSR1, sys.SIGUSR2}
+// The signals that a master acts on: those that end it, and the others.
+var (
+	endingSignals = []os.Signal{sys.SIGINT, sys.SIGTERM, sys.SIGQUIT}
+	otherSignals  = []os.Signal{sys.SIGHUP, sys.SIGUSR1, sys.SIGUSR2}
+)
 
 // RunMaster is the life of a master: it starts a worker, keeps one serving whatever happens, acts on signals, and returns
 // when all has ended. It does not return from an upgrade that goes well: the process then is the new program, which calls
@@ -89,9 +94,7 @@ func RunMaster(o MasterOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range held {
-		signal.Notify(m.signals, s)
-	}
+	m.listenToSignals()
 	defer signal.Stop(m.signals)
 	signal.Ignore(sys.SIGPIPE) // whoever reads our log may go away
 	defer m.close()
@@ -99,6 +102,11 @@ func RunMaster(o MasterOptions) error {
 		return err
 	}
 	return m.run()
+}
+
+func (m *master) listenToSignals() {
+	signal.Notify(m.signals, endingSignals...)
+	signal.Notify(m.signals, otherSignals...)
 }
 
 func newMaster(o MasterOptions) (*master, error) {

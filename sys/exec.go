@@ -3,7 +3,6 @@ package sys
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -77,21 +76,11 @@ func IsSocket(fd int) bool {
 // also after the file was replaced.
 func FdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
-// Exec turns this process into another program. The signals in held are blocked across it and wait, so that none kills
-// the new program before it has asked for them: Go unblocks a signal on signal.Notify. It returns only on failure.
-func Exec(path string, argv, env []string, held ...syscall.Signal) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var set, old unix.Sigset_t
-	for _, s := range held {
-		set.Val[(s-1)/64] |= 1 << ((s - 1) % 64)
-	}
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &old); err != nil {
-		return os.NewSyscallError("rt_sigprocmask", err)
-	}
-	err := unix.Exec(path, argv, env)
-	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
-	return &os.PathError{Op: "execve", Path: path, Err: err}
+// Exec turns this process into another program. It returns only on failure. What signals do in between is for the caller
+// to settle: those that are ignored stay so, others get their default action, whatever was blocked: a Go program unblocks
+// at its start, before it has handlers, all that end a process.
+func Exec(path string, argv, env []string) error {
+	return &os.PathError{Op: "execve", Path: path, Err: unix.Exec(path, argv, env)}
 }
 
 // SetName names the process as ps and top show it; the kernel keeps 15 bytes.

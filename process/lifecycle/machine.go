@@ -112,10 +112,10 @@ func (m *Machine) Phase() string {
 		return "stopping"
 	case m.upgrading || m.wantUp != nil:
 		return "upgrading"
-	case m.current == nil, m.served && m.current.State == Starting:
-		return "restarting"
-	case m.current.State == Starting:
+	case !m.served:
 		return "starting"
+	case m.current == nil, m.current.State == Starting:
+		return "restarting"
 	case m.reload != 0:
 		return "reloading"
 	}
