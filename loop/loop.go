@@ -19,7 +19,7 @@ type Config struct {
 	Pin         bool // bind the thread to processor ID
 	Budget      int  // tasks resumed before the kernel is asked for news again
 	PooledTasks int  // idle coroutines kept warm
-	TraceSpawns bool // remember where each task was spawned
+	TraceSpawns bool // remember where each task was spawned: 2 ns for each on amd64, 130 elsewhere
 	Measure     bool // how long tasks run and wait to run: about 100 ns for each resume
 	Blocking    *Blocking
 	Watchdog    *Watchdog // names what holds the loop for too long; it traces spawns too. nil: nobody looks

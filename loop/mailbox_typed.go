@@ -12,15 +12,15 @@ var ErrMailboxFull = errors.New("mailbox is full")
 // DefaultMailboxLimit is the bound of a Mailbox whose maker names none.
 const DefaultMailboxLimit = lockfree.DefaultInboxLimit
 
-// Mailbox carries values from any threads to a loop, many at a time: however many are sent until the loop gets to them, that is one
-// message to it and at most one wake-up. It allocates nothing once it is warm. Where it is enough to run a function now and then,
-// Post is simpler.
+// Mailbox carries values from any threads to a loop, many at a time: however many are sent until the loop gets to them,
+// that is one message to it and at most one wake-up. It allocates nothing once it is warm. Where it is enough to run a
+// function now and then, Post is simpler.
 //
 // Values of one sender come in the order in which they were sent. Those that SendN took come together.
 //
-// Memory order. What a sender wrote before it sent a value may be read by the handler that gets it (lockfree.Inbox). The send
-// that finds the mailbox empty, and exactly one does between two deliveries, posts to the loop; those that find it filled
-// come before that delivery's take, or find it empty again.
+// Memory order. What a sender wrote before it sent a value may be read by the handler that gets it (lockfree.Inbox).
+// The send that finds the mailbox empty, and exactly one does between two deliveries, posts to the loop; those that
+// find it filled come before that delivery's take, or find it empty again.
 type Mailbox[T any] struct {
 	l      *Loop
 	in     *lockfree.Inbox[T]
@@ -28,9 +28,9 @@ type Mailbox[T any] struct {
 	letter letter // in the loop's list at most once: between a send that found nothing and its delivery
 }
 
-// NewMailbox makes a mailbox of the loop that it is called on, for limit values at a time, DefaultMailboxLimit if that is nought.
-// handle runs on the loop, outside any task: it must not wait, and it does not keep vs, which is emptied when it returns. What it sends to the
-// same mailbox comes in the next turn. The mailbox lives as long as the loop.
+// NewMailbox makes a mailbox of the loop that it is called on, for limit values at a time, DefaultMailboxLimit if that
+// is nought. handle runs on the loop, outside any task: it must not wait, and it does not keep vs, which is emptied
+// when it returns. What it sends to the same mailbox comes in the next turn. The mailbox lives as long as the loop.
 func NewMailbox[T any](l *Loop, limit int, handle func(vs []T)) *Mailbox[T] {
 	l.assertOnLoop()
 	m := &Mailbox[T]{l: l, in: lockfree.NewInbox[T](limit), handle: handle}
@@ -52,8 +52,8 @@ func (m *Mailbox[T]) Send(v T) error {
 	return nil
 }
 
-// SendN sends as many of vs as there is room for, in order, and returns how many. It keeps no hold of vs. The error says, as
-// that of Send, why it was not all.
+// SendN sends as many of vs as there is room for, in order, and returns how many. It keeps no hold of vs. The error
+// says, as that of Send, why it was not all.
 func (m *Mailbox[T]) SendN(vs []T) (sent int, err error) {
 	sent, wasEmpty := m.in.SendN(vs)
 	if wasEmpty {

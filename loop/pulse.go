@@ -13,9 +13,9 @@ const beatEvery = 8
 //
 // Memory order. The loop alone stores beat and running, and stores only what differs from before, so that a tick costs
 // two or three stores however many tasks of one kind it runs. A Watchdog that loads running sees the whole origin: it was
-// made before the store and never changes. It loads beat, running and beat again; the same beat twice says that the loop
-// ran nothing but that origin in between, unless it has beaten 2^63 times. A loop that turns stores beat and then looks whether the
-// Watchdog dozes; that says that it dozes and then looks at beat: one of the two sees the other.
+// made before the store and never changes. When it finds the same beat at two looks, and the same running after each, the
+// loop has not turned in between and has resumed at most seven tasks. A loop that turns stores beat and then looks whether
+// the Watchdog dozes; that says that it dozes and then looks at beat: one of the two sees the other.
 type pulse struct {
 	_       [64]byte
 	beat    atomic.Uint64          // counts turns and every eighth resume, doubled; odd: the loop waits in the kernel

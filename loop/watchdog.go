@@ -24,18 +24,18 @@ const (
 	keptStalls  = 32                     // that Stalls gives
 )
 
-// Watchdog looks at loops from outside, every few milliseconds, from one ordinary goroutine for all of them. When a loop
-// that does not wait in the kernel has not got on for too long, it says in that loop's log which task held it, where that was
-// spawned, what it waits for and its stack, and later how long it took.
+// Watchdog looks at loops from outside, every few milliseconds, from one ordinary goroutine for all of them. When a
+// loop that does not wait in the kernel has not got on for too long, it says in that loop's log which task held it,
+// where that was spawned, what it waits for and its stack, and later how long it took.
 //
-// A loop counts as held while its thread runs or is blocked. Time in which the machine had the thread wait for a processor,
-// or did not run the Watchdog either, is not held against it: it counts as a delay.
+// A loop counts as held while its thread runs or is blocked. Time in which the machine had the thread wait for a
+// processor, or did not run the Watchdog either, is not held against it: it counts as a delay.
 //
 // A loop gets on with each turn, with every eighth resume in a turn, and when a task of another name or spawn site runs:
 // so of tasks in a row of the same kind, the report can mean any.
 //
-// While all loops wait in the kernel it looks ever more rarely, then not at all until one of them turns, and that one pays for
-// the rousing: so a stall of a few periods may pass unseen that comes after a rest.
+// While all loops wait in the kernel it looks more rarely, then not at all until one of them turns, and that one pays
+// for the rousing: so a stall of a few periods may pass unseen that comes after a rest.
 type Watchdog struct {
 	stall  time.Duration
 	period time.Duration
@@ -49,8 +49,9 @@ type Watchdog struct {
 	roused chan struct{} // holds one
 }
 
-// NewWatchdog makes a watchdog for loops that stand still for stall or longer, DefaultStall if that is nought. It begins to
-// look when the first loop starts that has it in its Config, and ends with the last. A loop without one is not watched.
+// NewWatchdog makes a watchdog for loops that stand still for stall or longer, DefaultStall if that is nought. It
+// begins to look when the first loop starts that has it in its Config, and ends with the last. A loop without one is
+// not watched.
 func NewWatchdog(stall time.Duration) *Watchdog {
 	if stall <= 0 {
 		stall = DefaultStall
@@ -91,6 +92,8 @@ type watched struct {
 	thread *threadClock
 	gone   atomic.Bool // the loop has ended
 
+	forgotten bool // and the Watchdog has seen it
+
 	beat    uint64 // as last seen, and since when
 	running *origin
 	since   time.Time
@@ -106,10 +109,12 @@ type watched struct {
 	unreported int
 }
 
-// watch begins to look at the loop on whose thread it is called, and gives the function that ends it. The coroutines that the
-// loop starts inherit the label by which the Watchdog finds their stacks; it also tells loops apart in CPU profiles.
+// watch begins to look at the loop on whose thread it is called, and gives the function that ends it. The coroutines
+// that the loop starts inherit the label by which the Watchdog finds their stacks; it also tells loops apart in CPU
+// profiles.
 func (d *Watchdog) watch(l *Loop) (unwatch func()) {
-	w := &watched{dog: d, id: l.cfg.ID, serial: strconv.FormatUint(serials.Add(1), 10), log: l.cfg.Log, pulse: l.pulse, thread: newThreadClock(l.thread)}
+	w := &watched{dog: d, id: l.cfg.ID, serial: strconv.FormatUint(serials.Add(1), 10), log: l.cfg.Log, pulse: l.pulse,
+		thread: newThreadClock(l.thread)}
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("loop", strconv.Itoa(w.id), serialLabel, w.serial)))
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -184,20 +189,24 @@ func (d *Watchdog) rouse() {
 // alive puts the loops that have not ended into loops, and lets go of the others.
 func (d *Watchdog) alive(loops []*watched) []*watched {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.loops = slices.DeleteFunc(d.loops, func(w *watched) bool {
+	loops = append(loops[:0], d.loops...)
+	d.mu.Unlock()
+	for _, w := range loops {
 		if w.gone.Load() {
+			w.end(time.Now())
 			w.thread.close()
-			return true
+			w.forgotten = true
 		}
-		return false
-	})
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.loops = slices.DeleteFunc(d.loops, func(w *watched) bool { return w.forgotten })
 	d.running = len(d.loops) > 0
-	return append(loops[:0], d.loops...)
+	return append(loops[:0], d.loops...) // which may have got one more meanwhile
 }
 
-// look sees whether the loop got on since the last look, period ago or longer, and reports whether it rests. Time is read before
-// what ends a measured span and after what begins one, so that a span is never shown longer than it is.
+// look sees whether the loop got on since the last look, period ago or longer, and reports whether it rests. Time is
+// read before what ends a measured span and after what begins one, so that a span is never shown longer than it is.
 func (w *watched) look(period time.Duration) (rests bool) {
 	before := time.Now()
 	beat, running := w.pulse.beat.Load(), w.pulse.running.Load()

@@ -47,9 +47,9 @@ type stack []runtime.Frame
 
 // stackOf gives the stack of what runs on a loop now: of all its goroutines, that which is no suspended coroutine.
 //
-// It comes from the goroutine profile. That stops the world only to begin, each goroutine is then recorded while others run;
-// runtime.Stack would hold every loop of the process for as long as it writes. Both look at all goroutines, there is no way to
-// ask for one, so it is not done where they are too many.
+// It comes from the goroutine profile. That stops the world only to begin, each goroutine is then recorded while others
+// run; runtime.Stack would hold every loop of the process for as long as it writes. Both look at all goroutines, there
+// is no way to ask for one, so it is not done where they are too many.
 func stackOf(serial string) stack {
 	if runtime.NumGoroutine() > maxProfiled {
 		return nil

@@ -361,6 +361,23 @@ func TestWatchdogDoesNotFloodTheLog(t *testing.T) {
 	})
 }
 
+// A stall with which a loop ends has an end too.
+func TestWatchdogSeesAStallOutToTheLoopsEnd(t *testing.T) {
+	each(t, func(t *testing.T, cfg loop.Config) {
+		cfg.Watchdog = loop.NewWatchdog(0)
+		l := start(t, cfg)
+		ch := make(chan int)
+		l.On(func() { l.AtClose(func() { <-ch }) })
+		l.Stop(patience)
+		s := findStall(t, cfg.Watchdog, func(s loop.Stall) bool { return s.Doing == "a function at the loop's end" })
+		ch <- 1
+		if err := l.Wait(); err != nil {
+			t.Error(err)
+		}
+		findStall(t, cfg.Watchdog, func(ended loop.Stall) bool { return ended.Began.Equal(s.Began) && !ended.Lasts })
+	})
+}
+
 // One watchdog looks at several loops, tells them apart although they have the same number, and ends with the last.
 func TestWatchdogOfSeveralLoops(t *testing.T) {
 	each(t, func(t *testing.T, cfg loop.Config) {

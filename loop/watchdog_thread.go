@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// threadClock reads how much of the processor a thread got. Where the kernel does not tell, it counts as nothing. Reading
-// allocates nothing: a Watchdog reads all the time.
+// threadClock reads how much of the processor a thread got. Where the kernel does not tell, it counts as nothing.
+// Reading allocates nothing: a Watchdog reads all the time.
 type threadClock struct {
 	thread    threadID
 	schedstat *os.File // nil: not to be had
@@ -75,9 +75,9 @@ func secondNumber(b []byte) (ns time.Duration) {
 	return ns
 }
 
-// since says how long, of the time elapsed since an earlier use, the thread ran, and how long it held what it is doing: it ran, or was
-// blocked, and did not wait for a processor. wants says that it runs or waits for one now; late is how much of the time nobody
-// was there to see.
+// since says how long, of the time elapsed since an earlier use, the thread ran, and how long it held what it is doing:
+// it ran, or was blocked, and did not wait for a processor. wants says that it runs or waits for one now; late is how
+// much of the time nobody was there to see.
 func (u threadUse) since(before threadUse, wants bool, elapsed, late time.Duration) (ran, held time.Duration) {
 	ran = u.ran - before.ran
 	queued := u.queued - before.queued

@@ -10,9 +10,9 @@ import (
 	"github.com/ringway/ringway/loop"
 )
 
-// File is an open file of a loop. Its methods are called in tasks of that loop, which may use it side by side; the position of
-// Read, Write and Seek is one for all. It is an io.Reader, Writer, Seeker, Closer, ReaderAt and WriterAt, so that io.Copy,
-// bufio and their like work on it. A buffer belongs to the call until it returns.
+// File is an open file of a loop. Its methods are called in tasks of that loop, which may use it side by side; the
+// position of Read, Write and Seek is one for all. It is an io.Reader, Writer, Seeker, Closer, ReaderAt and WriterAt,
+// so that io.Copy, bufio and their like work on it. A buffer belongs to the call until it returns.
 type File struct {
 	l       *loop.Loop
 	d       Descriptor

@@ -25,7 +25,8 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
-// onLoops runs f as a task on a loop of each driver, and with a blocking pool that is none, and sees that it leaves no descriptor open.
+// onLoops runs f as a task on a loop of each driver, and with a blocking pool that is none, and sees that it leaves no
+// descriptor open.
 func onLoops(t *testing.T, f func(t *testing.T, task *loop.Task)) {
 	drivers := map[string]loop.NewDriver{"epoll": epoll.New}
 	if err := uring.Probe(); err != nil {

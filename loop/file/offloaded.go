@@ -9,7 +9,8 @@ import (
 )
 
 // Offloaded is the System of package os on the loop's blocking pool. When that is full, calls but Close fail with
-// loop.ErrOffloadFull, and have done nothing. One call costs some 10 µs for the way to another thread and back, so that large buffers pay.
+// loop.ErrOffloadFull, and have done nothing. One call costs some 10 µs for the way to another thread and back, so that
+// large buffers pay.
 type Offloaded struct{}
 
 // offload runs f to its end and gives both of its results.

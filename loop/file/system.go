@@ -6,9 +6,9 @@ import (
 	"github.com/ringway/ringway/loop"
 )
 
-// System carries file operations out. Each method is called in the task t, waits by yielding, and returns when the operation has
-// ended for good, also if t is cancelled meanwhile. Errors are as those of package os: a *fs.PathError or *os.LinkError that
-// answers to errors.Is with fs.ErrNotExist and its like.
+// System carries file operations out. Each method is called in the task t, waits by yielding, and returns when the
+// operation has ended for good, also if t is cancelled meanwhile. Errors are as those of package os: a *fs.PathError or
+// *os.LinkError that answers to errors.Is with fs.ErrNotExist and its like.
 type System interface {
 	// Open opens a file; flag and perm are those of os.OpenFile (openat).
 	Open(t *loop.Task, name string, flag int, perm fs.FileMode) (Descriptor, error)
