@@ -68,7 +68,9 @@ type Session struct {
 	StrayErrors   uint64 // ICMP errors about probes that are forgotten
 	StampsMissing uint64 // answers whose transmit stamp did not come
 	StampsUnknown uint64 // transmit stamps of probes that are forgotten
-	QueueOverflow uint64 // packets that the receive queues had no room for (SO_RXQ_OVFL)
+	// QueueOverflow is the packets that the receive queues had no room for (SO_RXQ_OVFL). The kernel counts them before the
+	// filter, so others' may be among them, and with IPv6 those whose checksum was wrong: it is the most that this host lost.
+	QueueOverflow uint64
 	Truncated     uint64 // control messages cut off
 	Held          uint64 // times that sending paused because all slots were in use
 	Slipped       time.Duration

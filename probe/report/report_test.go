@@ -79,7 +79,7 @@ nowhere.example         : cannot resolve nowhere.example: no such host
 seen: timeout 3, corrupted 1, late 2, duplicate 1
 rtt min/avg/max = 10.0µs/20.0µs/90.0µs, p50/p90/p99 = 19.0µs/30.0µs/80.0µs
 clock: software, 95 measurements: software stamps of the kernel at both ends (CLOCK_REALTIME)
-note: this host's receive queue dropped 7 packets: as many timeouts may be its own (with IPv6, also answers with a wrong checksum count here)
+note: this host's receive queue dropped 7 packets: up to as many timeouts may be its own
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -152,7 +152,7 @@ func Notes(s *probe.Snapshot) (notes []string) {
 			notes = append(notes, fmt.Sprintf(format, n))
 		}
 	}
-	add(s.Session.QueueOverflow, "this host's receive queue dropped %d packets: as many timeouts may be its own (with IPv6, also answers with a wrong checksum count here)")
+	add(s.Session.QueueOverflow, "this host's receive queue dropped %d packets: up to as many timeouts may be its own")
 	add(s.Total.Of(probe.LocalDrop), "%d probes never left this host")
 	add(s.Session.Held, "sending paused %d times, because more probes were under way than are remembered")
 	add(s.Session.StampsMissing, "%d transmit stamps did not come; these probes are measured by another clock, or not at all")
