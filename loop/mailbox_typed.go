@@ -13,8 +13,9 @@ var ErrMailboxFull = errors.New("mailbox is full")
 const DefaultMailboxLimit = lockfree.DefaultInboxLimit
 
 // Mailbox carries values from any threads to a loop, many at a time: however many are sent until the loop gets to them,
-// that is one message to it and at most one wake-up. It allocates nothing once it is warm. Where it is enough to run a
-// function now and then, Post is simpler.
+// that is one message to it and at most one wake-up. It allocates nothing while fewer than some thousand sends wait.
+// Sent in batches of 64, values pass at 10 to 30 ns each (30 to 90 M/s); one by one at 120 to 170, which a Go channel
+// does in 35: so batch. Where it is enough to run a function now and then, Post is simpler.
 //
 // Values of one sender come in the order in which they were sent. Those that SendN took come together.
 //
