@@ -159,12 +159,17 @@ func (i *relayIdle) Expire(*loop.Timer) {
 // relayHalf is the relay as the expirer of its looks at a side that has ended its direction.
 type relayHalf Relay
 
-// Expire asks whether that side is there still.
+// Expire asks whether that side is there still. A send that nobody waited for may have been told.
 func (h *relayHalf) Expire(*loop.Timer) {
 	r := (*Relay)(h)
 	for i := range r.flows {
-		if r.flows[i].ended {
-			r.flows[i].ask()
+		switch f := &r.flows[i]; {
+		case !f.ended:
+		case f.src.WriteErr() != nil:
+			r.end(f.broken)
+			return
+		default:
+			f.ask()
 		}
 	}
 	r.l.StartTimer(&r.half, halfCheck)

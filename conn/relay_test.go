@@ -212,8 +212,15 @@ func TestRelayPassesResetsOn(t *testing.T) {
 			u.in.Abort()
 			return nil
 		}, RelayFirstReset},
+		{"first, after its end, told to a send", func(e *env, t *loop.Task, u *tunnel) *Conn {
+			must(u.in.CloseWrite())
+			ends(u.out)
+			u.in.Abort()
+			must(u.out.Send(e.block([]byte("too late")))) // the relay's own send of it is the last there is
+			return nil
+		}, RelayFirstReset},
 		{"first, while it gets", func(e *env, t *loop.Task, u *tunnel) *Conn {
-			e.spawn("writer", func(*loop.Task) {
+			writer := e.spawn("writer", func(*loop.Task) {
 				for off := int64(0); u.Why() == 0; off += 1 << 20 {
 					if _, err := u.out.Write(bytesAt(off, 1<<20)); err != nil {
 						return
@@ -222,7 +229,8 @@ func TestRelayPassesResetsOn(t *testing.T) {
 			})
 			readPattern(u.in, 0, 3<<20)
 			u.in.Abort()
-			return nil // the writer gets it
+			join(t, writer)
+			return nil
 		}, RelayFirstReset},
 	}
 	eachDriver(t, func(e *env) {
@@ -235,8 +243,14 @@ func TestRelayPassesResetsOn(t *testing.T) {
 				e.until(t, tc.name, func() bool { return u.ends == 1 })
 				if other != nil {
 					breaks(other)
-				} else if err := u.out.WriteBufs([]byte("x"), nil, false); !sys.IsReset(err) {
-					failf("%s: %v where a reset was due", tc.name, err)
+				} else {
+					e.until(t, "a write says so", func() bool {
+						err := u.out.WriteBufs([]byte("x"), nil, false)
+						if err != nil && !sys.IsReset(err) {
+							failf("%s: %v where a reset was due", tc.name, err)
+						}
+						return err != nil
+					})
 				}
 				if u.Why() != tc.why {
 					failf("%s: why %d", tc.name, u.Why())

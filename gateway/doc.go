@@ -14,6 +14,21 @@
 //  6. The upstream connection goes back to its pool, the request is logged and counted, the task ends, and the session is
 //     a record again.
 //
-// One request is one task on one loop, from the first hop to the last. Start reading at gateway.go (Start, Drain), then
+// One request is one task on one loop, from the first hop to the last.
+//
+// # The life of a layer 4 session
+//
+//  1. conn.Listener gives the connection to tcp.Handler.Accept (gateway/inbound/tcp). Where it begins with a PROXY header, or is
+//     to be routed by server name, it waits for its first byte without a task; otherwise its task starts at once, since the
+//     server may be the first to speak.
+//  2. The task reads the header and the ClientHello (gateway/preface) without taking a byte too many, and route.Names finds
+//     the route.
+//  3. outbound.Tunnel opens a connection to an endpoint of the cluster, to the next one where that fails, and sends what must
+//     come first: a PROXY header, and what had to be taken off the client's connection.
+//  4. conn.Relay joins the two connections, and the task ends. Messages pass without one; bulks are spliced.
+//  5. When both sides have ended, one has broken off or nothing moves for too long, the session is counted and logged by why
+//     it ended.
+//
+// Start reading at gateway.go (Start, Drain), then
 // part.go, what each loop has of it.
 package gateway

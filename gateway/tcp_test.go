@@ -346,3 +346,24 @@ func TestSessionMessagesAllocateNothing(t *testing.T) {
 		}
 	})
 }
+
+// The configuration that the page on layer 4 shows is one that loads.
+func TestPageOnLayer4(t *testing.T) {
+	text, err := os.ReadFile("../docs/layer4.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```yaml\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("it shows none")
+	}
+	if _, err := Load("layer4.md", []byte(example)); err != nil {
+		t.Error(err)
+	}
+	for end := range metrics.SessionEnds {
+		if !strings.Contains(string(text), "`"+metrics.SessionEnd(end).String()+"`") {
+			t.Errorf("it does not tell of %v", metrics.SessionEnd(end))
+		}
+	}
+}

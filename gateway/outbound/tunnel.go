@@ -1,9 +1,6 @@
 package outbound
 
 import (
-	"errors"
-	"os"
-
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/gateway/preface"
@@ -79,11 +76,7 @@ func (h *Tunnel) begin(x *session.Session, k *upstream.Conn) error {
 	}
 	k.SetWriteTimeout(h.Cluster.Settings.Write)
 	if err := k.WriteBufs(head, body, false); err != nil {
-		code := errs.UpstreamReset
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			code = errs.UpstreamTimeout
-		}
-		return errs.From(code, err, "begin session with "+k.Endpoint.Name)
+		return errs.From(errs.UpstreamReset, err, "begin session with "+k.Endpoint.Name)
 	}
 	x.Forwarded = len(body)
 	if held {

@@ -27,6 +27,9 @@ const (
 	sessionEnds                             // the number of ends
 )
 
+// SessionEnds is the number of ends.
+const SessionEnds = int(sessionEnds)
+
 // sessionEndNames are the values of the label and of the access log's member.
 var sessionEndNames = [sessionEnds]string{
 	Finished:              "finished",
