@@ -177,9 +177,9 @@ func (m *master) finishBecoming(err error) {
 // a process ends this one: workers then drain, which is what was asked for. Others are ignored, as they would end it too;
 // what they asked for restore does unasked.
 func (m *master) unlistenToSignals() {
-	signal.Ignore(otherSignals...)
-	signal.Reset(endingSignals...)
-	for { // those that came before
+	signal.Ignore(otherSignals...) // first: without it and without us they have their default action
+	signal.Stop(m.signals)         // and it waits for those that are on their way to us
+	for {                          // those that came before
 		select {
 		case s := <-m.signals:
 			m.signalled(s)

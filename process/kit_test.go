@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -83,26 +82,32 @@ type setup struct {
 	t    *testing.T
 	dir  string
 	cmd  *exec.Cmd
-	log  *lockedBuffer
+	log  *logFile
 	done chan error
 	env  []string
+	// command, if not nil, changes how the master is started.
+	command func(*exec.Cmd)
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
+// logFile is what master and workers write to. It is a file, because a pipe would have to be read to its end.
+type logFile struct{ f *os.File }
+
+func newLog(t *testing.T) *logFile {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return &logFile{f}
 }
 
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+func (l *logFile) String() string {
+	b, err := os.ReadFile(l.f.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // newSetup makes the files of a master, which is not started.
@@ -112,7 +117,7 @@ func newSetup(t *testing.T, config string, env ...string) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &setup{t: t, dir: dir, log: &lockedBuffer{}, env: env}
+	s := &setup{t: t, dir: dir, log: newLog(t), env: env}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.log.String())
@@ -160,8 +165,10 @@ func (s *setup) start() {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(s.dir, "program"))
 	cmd.Env = append(append(os.Environ(), "RINGWAY_TEST_DIR="+s.dir), s.env...)
-	cmd.Stderr, cmd.Stdout = s.log, s.log
-	cmd.WaitDelay = 5 * time.Second
+	cmd.Stderr, cmd.Stdout = s.log.f, s.log.f
+	if s.command != nil {
+		s.command(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -173,7 +180,9 @@ func (s *setup) start() {
 		select {
 		case <-done:
 		case <-time.After(5 * time.Second):
+			s.t.Error("the master does not end")
 			_ = cmd.Process.Kill()
+			<-done // the log is complete
 		}
 	})
 }

@@ -270,7 +270,7 @@ func TestUnixListener(t *testing.T) {
 func TestSecondMasterIsRefused(t *testing.T) {
 	s := started(t, oneListener)
 	second := *s
-	second.log = &lockedBuffer{}
+	second.log = newLog(t)
 	second.start()
 	if err := second.ended(); err == nil || !strings.Contains(second.log.String(), ErrRunning.Error()) {
 		t.Errorf("%v: %s", err, second.log)

@@ -83,14 +83,13 @@ func (t *table) want(w Wanted) (back func(), err error) {
 		return nothing, fmt.Errorf("%d sockets", w.Sockets)
 	}
 	e := t.find(w.ListenerKey)
-	if e != nil && len(e.fds) >= w.Sockets {
+	switch {
+	case e != nil && (e.foreign || len(e.fds) >= w.Sockets):
+		// What a service manager opened is as many as it is: it decided how the address is shared.
 		return nothing, nil
-	}
-	if e == nil {
-		if taken := t.activate(w.ListenerKey); taken {
-			// What a service manager opened is as many as it is: it decided how the address is shared.
-			return nothing, nil
-		}
+	case e == nil && t.activate(w.ListenerKey):
+		return nothing, nil
+	case e == nil:
 		e = &entry{key: place(w.ListenerKey)}
 	}
 	w.Sockets -= len(e.fds)

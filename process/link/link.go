@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/ringway/ringway/process/message"
+	"github.com/ringway/ringway/sys"
 )
 
 // maxHandled bounds the messages of a peer that are handled at a time; more are refused with ReasonBusy.
@@ -240,7 +241,7 @@ func (l *Link) run() {
 
 func reason(err error) error {
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), sys.IsReset(err): // it had not read all that it was sent
 		return ErrPeerGone
 	case errors.Is(err, net.ErrClosed):
 		return ErrClosed
