@@ -79,6 +79,9 @@ func TestPingStatuses(t *testing.T) {
 		{"--trace 127.0.0.1", 0, `127\.0\.0\.1: reached at hop 1\n  1  127\.0\.0\.1  min/avg/max`},
 		{"--mtu 127.0.0.1", 0, `127\.0\.0\.1 : path MTU 65535`},
 		{"--trace no..such", 2, `cannot resolve`},
+		{"-c 1 --report /none/such/file 127.0.0.1", 4, `^$`},
+		{"-c 1 --listen 127.0.0.1:nowhere 127.0.0.1", 4, `^$`},
+		{"-c 1 -I none-such 127.0.0.1", 4, ``},
 	} {
 		status, stdout, stderr := invokePing(t, strings.Fields(c.args)...)
 		if status != c.status || !regexp.MustCompile(c.want).MatchString(stdout) {

@@ -55,6 +55,11 @@ func ping(cmd *cobra.Command, f *pingFlags, args []string) error {
 	s := &pingSession{flags: f, prober: p, out: cmd.OutOrStdout(), in: cmd.InOrStdin()}
 	if f.report != "" {
 		s.history = new(report.History)
+		// Now, since a name that cannot be written is to be known before the run and not after it.
+		if s.page, err = os.Create(f.report); err != nil {
+			return &exitError{pingSystem, err}
+		}
+		defer s.page.Close() // again, for the ways out before the page is written
 	}
 	return s.run(ctx, cmd.ErrOrStderr())
 }
@@ -90,6 +95,7 @@ type pingSession struct {
 	flags   *pingFlags
 	prober  *probe.Prober
 	history *report.History // if a page is to be written
+	page    *os.File
 	out     io.Writer
 	in      io.Reader
 }
@@ -197,7 +203,7 @@ func (s *pingSession) finish() error {
 	}
 	if s.history != nil {
 		s.history.Add(now)
-		if err := writeFile(s.flags.report, func(w io.Writer) error { return report.Page(w, now, s.history) }); err != nil {
+		if err := errors.Join(report.Page(s.page, now, s.history), s.page.Close()); err != nil {
 			return &exitError{pingSystem, err}
 		}
 	}
@@ -211,14 +217,6 @@ func pingStatus(s *probe.Snapshot) error {
 		status = pathStatus(status, t.Target, t.Of(probe.Answered) > 0)
 	}
 	return statusError(status)
-}
-
-func writeFile(name string, write func(io.Writer) error) error {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(file), file.Close())
 }
 
 // serveMetrics answers Prometheus until end is called.

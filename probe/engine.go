@@ -26,6 +26,7 @@ type engine struct {
 	plan   plan
 	held   *spec // due, but there was no slot for it
 	spare  spec
+	ended  bool // the descriptors are closed
 
 	stopped atomic.Bool
 	polls   []sys.PollFd
@@ -48,7 +49,11 @@ const (
 func (e *engine) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() {
 		e.stopped.Store(true)
-		sys.EventfdSignal(e.wake)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if !e.ended { // else the descriptor may be somebody else's by now
+			sys.EventfdSignal(e.wake)
+		}
 	})()
 	e.tick = min(max(e.options.Interval, minTick), maxTick)
 	for !e.stopped.Load() {
@@ -116,7 +121,7 @@ func (e *engine) fill(now int64) (due int64, more bool) {
 		if !ok {
 			return now + int64(time.Millisecond), false
 		}
-		if err := s.put(e.options.Pattern, e.nonce, number, e.held.size, e.held.ttl, t.addr); err != nil {
+		if err := s.put(e.options.Pattern, e.nonce, number, e.held.size, e.held.ttl, t.dest); err != nil {
 			e.ledger.unsent(number, SendFailed, err, now)
 		}
 		e.held = nil

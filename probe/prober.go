@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,7 +23,6 @@ type Prober struct {
 	started time.Time
 	once    sync.Once
 	info    []SocketInfo
-	ended   bool // guarded by engine.mu
 }
 
 // SocketInfo says what a socket was found to be able to do.
@@ -51,7 +53,17 @@ func New(targets []Target, o Options) (*Prober, error) {
 // newProber makes a prober with a plan for the targets that can be probed, given by their indexes.
 func newProber(targets []Target, o Options, makePlan func(order []int, o Options, start int64) plan) (*Prober, error) {
 	p := &Prober{targets: append([]Target(nil), targets...)}
-	o = o.withDefaults(len(targets))
+	usable := 0
+	for i := range p.targets {
+		t := &p.targets[i]
+		if t.Err == nil {
+			t.Addr, t.Err = numericZone(t.Addr)
+		}
+		if t.Err == nil {
+			usable++
+		}
+	}
+	o = o.withDefaults(usable)
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -77,6 +89,21 @@ func newProber(targets []Target, o Options, makePlan func(order []int, o Options
 	e.ledger = newLedger(e.ledgerConfig(len(order)), addrs)
 	e.plan = makePlan(order, o, e.now()+int64(sys.StampDelay))
 	return p, nil
+}
+
+// numericZone names the zone of a link-local address by its number, which needs no look-up for each packet.
+func numericZone(a netip.Addr) (netip.Addr, error) {
+	if a.Zone() == "" {
+		return a, nil
+	}
+	if _, err := strconv.Atoi(a.Zone()); err == nil {
+		return a, nil
+	}
+	i, err := net.InterfaceByName(a.Zone())
+	if err != nil {
+		return a, fmt.Errorf("%s: there is no such interface", a.Zone())
+	}
+	return a.WithZone(strconv.Itoa(i.Index)), nil
 }
 
 // open opens the sockets of the families that there are targets of, and lists the targets that can be probed.
@@ -158,11 +185,11 @@ func (p *Prober) close() {
 	e := p.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p.ended {
+	if e.ended {
 		return
 	}
 	e.countDrops()
-	p.ended = true
+	e.ended = true
 	for _, s := range e.sockets {
 		if s != nil {
 			_ = sys.Close(s.fd) // nothing was to be written

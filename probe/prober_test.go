@@ -222,6 +222,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	if _, err := New(nil, Options{}); !errors.Is(err, ErrNoTargets) {
 		t.Error(err)
 	}
+	zone := Target{Name: "fe80::1%none-such", Addr: netip.MustParseAddr("fe80::1%none-such")}
+	if p, err := New([]Target{zone}, Options{}); !errors.Is(err, ErrNoTargets) {
+		t.Errorf("%v, %v", p, err)
+	}
 	if _, err := New([]Target{{Name: "x", Err: errors.New("y")}}, Options{}); !errors.Is(err, ErrNoTargets) {
 		t.Error(err)
 	}

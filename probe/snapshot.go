@@ -59,13 +59,13 @@ func (p *Prober) Snapshot(o SnapshotOptions) *Snapshot {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !p.ended {
+	if !e.ended {
 		e.countDrops()
 	}
 	if !p.started.IsZero() {
 		s.Elapsed = s.At.Sub(p.started)
 	}
-	s.Session, s.Ended = e.ledger.session, p.ended
+	s.Session, s.Ended = e.ledger.session, e.ended
 	if c, ok := e.plan.(*cycle); ok {
 		s.Session.Slipped = c.slipped
 	}

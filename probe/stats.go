@@ -72,7 +72,8 @@ func (c *Counters) Add(o *Counters) {
 
 // target is the state of one target in the ledger.
 type target struct {
-	addr     netip.Addr
+	dest     netip.Addr // where probes are sent to
+	addr     netip.Addr // the same without a zone, as answers name it
 	family   icmp.Family
 	seq      uint32 // of the next probe
 	newest   uint32 // one more than the highest number that was answered
@@ -85,7 +86,7 @@ type target struct {
 }
 
 func newTarget(addr netip.Addr) target {
-	t := target{addr: addr.WithZone(""), family: familyOf(addr)} // answers name no zone
+	t := target{dest: addr, addr: addr.WithZone(""), family: familyOf(addr)}
 	for i := range t.recent {
 		t.recent[i] = RecentNone
 	}

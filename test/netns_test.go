@@ -20,6 +20,7 @@ type twins struct {
 const (
 	client4, peer4, behind4 = "10.77.0.1", "10.77.0.2", "10.78.0.0/16"
 	client6, peer6, behind6 = "fd77::1", "fd77::2", "fd78::/64"
+	peerLink6               = "fe80::2"
 )
 
 var twinCount atomic.Int32
@@ -40,9 +41,10 @@ func newTwins(t *testing.T) *twins {
 	})
 	n.ip("netns", "add", n.peer)
 	n.ip("-n", n.client, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", n.peer)
-	for _, end := range []struct{ ns, addr4, addr6 string }{{n.client, client4, client6}, {n.peer, peer4, peer6}} {
+	for _, end := range []struct{ ns, addr4, addr6, link6 string }{{n.client, client4, client6, "fe80::1"}, {n.peer, peer4, peer6, peerLink6}} {
 		n.ip("-n", end.ns, "addr", "add", end.addr4+"/24", "dev", "veth0")
 		n.ip("-n", end.ns, "-6", "addr", "add", end.addr6+"/64", "dev", "veth0", "nodad")
+		n.ip("-n", end.ns, "-6", "addr", "add", end.link6+"/64", "dev", "veth0", "nodad")
 		n.ip("-n", end.ns, "link", "set", "lo", "up")
 		n.ip("-n", end.ns, "link", "set", "veth0", "up")
 	}

@@ -205,8 +205,8 @@ func TestPingLocalTroubles(t *testing.T) {
 	t.Parallel()
 	n := newTwins(t)
 	n.startPeer()
-	o := n.summary("-c", "3", "-i", "0.05", "-w", "5", "10.77.0.99", "192.0.2.1", peer4)
-	for i, want := range []string{"unreachable", "send_failed", "answered"} {
+	o := n.summary("-c", "3", "-i", "0.05", "-w", "5", "10.77.0.99", "192.0.2.1", peer4, peerLink6+"%veth0")
+	for i, want := range []string{"unreachable", "send_failed", "answered", "answered"} {
 		if got := o.Targets[i]; got.Outcomes[want] != 3 || got.Sent != 3 {
 			t.Errorf("%s: %+v, %s; want %s", got.Name, got.Figures, got.Reason, want)
 		}

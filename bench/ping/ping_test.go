@@ -34,7 +34,7 @@ func TestClaims(t *testing.T) {
 		output string
 		want   claim
 	}{
-		"fping": {readFping, "127.0.0.1 : xmt/rcv/%loss = 5/5/0%, min/avg/max = 0.03/0.04/0.05\n127.0.0.2 : xmt/rcv/%loss = 5/3/40%\n", claim{sent: 10, lost: 2, stamps: "receive"}},
+		"fping": {readFping, "127.0.0.1 : xmt/rcv/%loss = 5/5/0%, min/avg/max = 0.03/0.04/0.05\n127.0.0.2 : xmt/rcv/%loss = 5/3/40%\n", claim{sent: 10, lost: 2, stamps: "receive-ns"}},
 		"mping": {readMping, "10:00:00 [INFO] 127.0.0.1: sent:100, recv:100,  loss rate: 0.00%\n10:00:01 [WARN] 127.0.0.1: sent:50, recv:10, loss rate\n", claim{sent: 150, lost: 40}},
 		"ringway": {readRingway, `{"type":"summary","total":{"sent":9,"answered":8,"rtt_us":{"p50":1.5,"p99":3}},"clocks":[{"domain":"software"}]}`,
 			claim{sent: 9, lost: 1, p50: 1500, p99: 3000, stamps: "software"}},

@@ -90,7 +90,7 @@ func readFping(output string) (claim, error) {
 	if c.sent == 0 {
 		return c, errors.New("fping reported nothing")
 	}
-	c.stamps = "receive"
+	c.stamps = "receive-ns" // SO_TIMESTAMPNS, against its own clock at the sending
 	return c, nil
 }
 
