@@ -359,7 +359,7 @@ func (f *flow) splice(t *loop.Task) bool {
 	if f.onMoved == nil {
 		f.onMoved = f.advance
 	}
-	f.pace.start(f.r.l)
+	f.pace.start(f.r.l, &f.opposite().moved)
 	n, err := spliceBy(t, f.dst, f.src, math.MaxInt64, f.onMoved, &f.pace)
 	if f.full = 0; n >= bulkMemory {
 		f.full = bulkBlocks - 1
@@ -398,8 +398,8 @@ var errPause = errors.New("the source pauses")
 const (
 	// pauseTime is how long a splice waits, as long as it takes what comes as it comes.
 	pauseTime = lowWaterTime
-	// bulkRun is how many bytes must come without a pause before a splice waits for more than the first.
-	bulkRun = 1 << 20
+	// bulkRun is how many bytes must come in a run before a splice waits for more than the first.
+	bulkRun = 4 << 20
 	// bulkWait is how long, at the flow's own rate, it is worth to wait for.
 	bulkWait = 2 * time.Millisecond
 	// runMemory is how many bytes of a run say what its rate is.
@@ -408,18 +408,21 @@ const (
 
 // pace bounds the waits of a relay's splice, which does not know how much is to come: at first it takes what there is, so
 // that no message waits for another one; in the middle of a long run it waits for as much as comes in a moment, since each
-// step costs both peers' wake-ups; and when nothing comes for a few milliseconds, it ends the splice.
+// step costs both peers' wake-ups; and when nothing comes for a few milliseconds, it ends the splice. A run ends with a pause,
+// and with any byte in the other direction: what comes next may be an answer, of any length, or wait for what is held here.
 type pace struct {
 	timer   loop.Timer
 	rd      *reader
 	from    int64 // how much had been moved when the present run began
 	began   int64 // when that was
 	left    int64 // how much was to come when time had run out
+	other   *uint64
+	seen    uint64 // of the other direction's bytes
 	expired bool
 }
 
-func (p *pace) start(l *loop.Loop) {
-	*p = pace{began: l.Now()}
+func (p *pace) start(l *loop.Loop, other *uint64) {
+	*p = pace{began: l.Now(), other: other, seen: *other}
 	p.timer.Expirer = p
 }
 
@@ -429,6 +432,9 @@ func (p *pace) await(s *splicer) error {
 		return errPause
 	}
 	l := s.src.n.Loop
+	if *p.other != p.seen {
+		p.seen, p.from, p.began = *p.other, s.moved, l.Now()
+	}
 	mark, patience := p.worth(s.moved-p.from, l.Now()-p.began)
 	if p.from+runMemory < s.moved {
 		p.from, p.began = (p.from+s.moved)/2, (p.began+l.Now())/2

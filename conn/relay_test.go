@@ -442,6 +442,38 @@ func TestRelayOfBulksAllocatesNothing(t *testing.T) {
 	})
 }
 
+// Answers that follow each other without a pause are no long run: none waits for more to come.
+func TestRelayDoesNotHoldAnswersBack(t *testing.T) {
+	const answer, n = 300_000, 60 // more than enough for a run, were they one
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			u := e.tunnel(t, e.pair, time.Minute)
+			raised := 0
+			for i := range int64(n) {
+				got(u.in.Write([]byte("?")))
+				readText(u.out, "?", false)
+				writer := e.spawn("writer", func(*loop.Task) { got(u.out.Write(bytesAt(i*answer, answer))) })
+				for left := int64(answer); left > 0; {
+					p := got(u.in.ReadBuf())
+					k := min(int64(len(p)), left)
+					checkAt(i*answer+answer-left, p[:k])
+					u.in.Consume(int(k))
+					left -= k
+					if q := u.dst.rd.splice.p; q != nil && q.raised != nil {
+						raised++
+					}
+				}
+				join(t, writer)
+			}
+			if raised > 0 {
+				failf("%d times a low-water mark was found raised", raised)
+			}
+			u.Stop()
+			e.over(t, u, RelayStopped, n, n*answer)
+		})
+	})
+}
+
 func TestPaceOfAFlow(t *testing.T) {
 	for _, c := range []struct {
 		run, elapsed int64
