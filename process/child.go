@@ -179,7 +179,7 @@ func (m *master) greet(c *child, mine *os.File) {
 func (m *master) meet(c *child, mine *os.File) *link.Link {
 	conn, err := link.FromFile(mine)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), m.o.Limits.Ready)
+		ctx, cancel := context.WithTimeout(context.Background(), m.o.Limits.Ready+tellTimeout) // the machine is to notice first
 		defer cancel()
 		var l *link.Link
 		if l, err = link.Accept(ctx, conn, newHello(message.RoleMaster, m.o.Product, 0), m.permitWorker(c), m.log); err == nil {

@@ -154,10 +154,29 @@ func (e *echo) accept(l net.Listener) {
 		if t, ok := c.(*net.TCPConn); ok {
 			e.serve(&echoConn{c: t})
 		} else {
-			fmt.Fprintf(c, "%d\n", os.Getpid())
-			c.Close()
+			e.wait.Go(func() { e.command(c) })
 		}
 	}
+}
+
+// command does what the one line on a Unix connection says, as an admin API would.
+func (e *echo) command(c net.Conn) {
+	defer c.Close()
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	var answer any = os.Getpid()
+	switch strings.TrimSpace(line) {
+	case "upgrade":
+		answer = e.setup.Master.Upgrade(context.Background())
+	case "reload":
+		r, err := e.setup.Master.Reload(context.Background(), ReloadRequest{})
+		answer = fmt.Sprint(r.Hash, err)
+	case "status":
+		state, _, err := e.setup.Master.Status(context.Background())
+		answer = fmt.Sprint(state, err)
+	case "fail":
+		e.setup.Fail(errors.New("loop 0 has ended"))
+	}
+	fmt.Fprintln(c, answer)
 }
 
 // serve begins to serve a connection.

@@ -119,6 +119,9 @@ func newSetup(t *testing.T, config string, env ...string) *setup {
 	}
 	s := &setup{t: t, dir: dir, log: newLog(t), env: env}
 	t.Cleanup(func() {
+		if strings.Contains(s.log.String(), "DATA RACE") {
+			t.Error("a process has a data race")
+		}
 		if t.Failed() {
 			t.Log(s.log.String())
 		}
@@ -164,7 +167,7 @@ func (s *setup) install(from, name string) {
 func (s *setup) start() {
 	s.t.Helper()
 	cmd := exec.Command(filepath.Join(s.dir, "program"))
-	cmd.Env = append(append(os.Environ(), "RINGWAY_TEST_DIR="+s.dir), s.env...)
+	cmd.Env = append(append(os.Environ(), "RINGWAY_TEST_DIR="+s.dir, "GORACE=atexit_sleep_ms=0"), s.env...)
 	cmd.Stderr, cmd.Stdout = s.log.f, s.log.f
 	if s.command != nil {
 		s.command(cmd)

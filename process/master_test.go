@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -233,29 +234,34 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-func TestUnixListener(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "s")
-	s := started(t, "listen web unix:"+path+" 3\n")
-	read := func() string {
-		c, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		b := make([]byte, 32)
-		n, err := c.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(string(b[:n]))
+// command has a worker do something by way of its Unix listener.
+func command(t *testing.T, path, what string) string {
+	t.Helper()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	before := read()
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, what+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func TestUnixListener(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	s := started(t, "listen web unix:"+path+" 3\n")
+	before := command(t, path, "pid")
 	if err := s.upgrade(); err != nil {
 		t.Fatal(err)
 	}
 	s.only(2)
-	if after := read(); after == before {
+	if after := command(t, path, "pid"); after == before {
 		t.Error("the old worker accepts yet")
 	}
 	s.signal(syscall.SIGTERM)
@@ -264,6 +270,29 @@ func TestUnixListener(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the socket's file is still there")
+	}
+}
+
+// TestServiceAsksItsMaster goes the way of an admin API, which is in the worker: through it the master is asked for its
+// status, a reload, and the upgrade that replaces the very worker that asks.
+func TestServiceAsksItsMaster(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	config := "listen web unix:" + path + " 1\ndrain 3s\n"
+	s := started(t, config)
+	if got := command(t, path, "status"); got != "running<nil>" {
+		t.Errorf("status: %s", got)
+	}
+	s.write("config", config+"comment\n")
+	if got := command(t, path, "reload"); got != message.Hash([]byte(config+"comment\n"))+"<nil>" {
+		t.Errorf("reload: %s", got)
+	}
+	if got := command(t, path, "upgrade"); got != "<nil>" {
+		t.Errorf("upgrade: %s", got)
+	}
+	s.only(2)
+	_ = command(t, path, "fail")
+	if st := s.only(3); len(st.Crashes) != 1 || st.Crashes[0].Reason != "loop 0 has ended" {
+		t.Errorf("%+v", st.Crashes)
 	}
 }
 

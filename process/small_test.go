@@ -1,0 +1,111 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/ringway/ringway/process/message"
+	"github.com/ringway/ringway/sys"
+)
+
+func TestInherited(t *testing.T) {
+	for s, want := range map[string]inherited{
+		"link=3 crash=4 control=-1 generation=7":           {3, 4, -1, 7},
+		"generation=1 link=9 newer=5 words that=mean-none": {9, -1, -1, 1},
+	} {
+		if got, err := parseInherited(s); err != nil || got != want {
+			t.Errorf("%q: %+v, %v", s, got, err)
+		}
+	}
+	i := inherited{link: 3, crash: 4, control: 5, generation: 12}
+	if got, err := parseInherited(i.String()); err != nil || got != i {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, s := range []string{"", "1", "link", "link=x", "crash=4"} {
+		if _, err := parseInherited(s); !errors.Is(err, errNotWorker) {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	got := without([]string{"A=1", "AB=2", "B=", "C=A=1"}, "A", "B")
+	if !slices.Equal(got, []string{"AB=2", "C=A=1"}) {
+		t.Error(got)
+	}
+}
+
+func TestFillBatches(t *testing.T) {
+	fds := func(n int) Connection { return Connection{Fds: make([]int, n)} }
+	state := func(n int) Connection { return Connection{State: make([]byte, n)} }
+	for _, c := range []struct {
+		name string
+		all  []Connection
+		want int
+	}{
+		{"one", []Connection{fds(1)}, 1},
+		{"as many as a batch", slices.Repeat([]Connection{fds(1)}, message.Batch), message.Batch},
+		{"one more", slices.Repeat([]Connection{fds(1)}, message.Batch+1), message.Batch},
+		{"relays", slices.Repeat([]Connection{fds(2)}, message.Batch), message.Batch / 2},
+		{"one with more than a batch", []Connection{fds(message.Batch + 50), fds(1)}, 1},
+		{"much state", []Connection{state(offerBytes - 10), state(10), state(1)}, 2},
+		{"too much in one", []Connection{state(offerBytes * 3), state(1)}, 1},
+	} {
+		if got := fill(c.all); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestPrivilegesByName(t *testing.T) {
+	p, err := Privileges{User: "root", NoNewPrivileges: true, DropCapabilities: true, Keep: []string{"net_raw"}}.resolve()
+	if err != nil || !p.User || p.UID != 0 || !p.NoNewPrivs || len(p.Keep) != 1 || p.Keep[0].String() != "CAP_NET_RAW" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := (Privileges{User: "0", Group: "0"}).resolve(); err != nil || p.GID != 0 || len(p.Groups) != 0 {
+		t.Errorf("by number: %+v, %v", p, err)
+	}
+	if p, err := (Privileges{}).resolve(); err != nil || p.User {
+		t.Errorf("nothing asked: %+v, %v", p, err)
+	}
+	for _, bad := range []Privileges{{User: "no-such-user"}, {User: "root", Group: "no-such-group"}, {Group: "root"}, {Keep: []string{"net_everything"}}} {
+		if _, err := bad.resolve(); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}
+
+// TestMasterRecordIsChecked gives a new master what is no record of an old one.
+func TestMasterRecordIsChecked(t *testing.T) {
+	record := func(content string) string {
+		f, err := sys.Memfd("record")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := sys.Dup(sys.FileDescriptor(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString(content); err != nil {
+			t.Fatal(err)
+		}
+		return strconv.Itoa(fd) // readState closes it
+	}
+	for _, value := range []string{"", "x", "2", "99999", record(""), record("{"), record(`{"Version": 99}`), record(`{"Version": "1"}`)} {
+		t.Setenv(stateVariable, value)
+		if _, err := readState(); !errors.Is(err, errRecord) {
+			t.Errorf("%q: %v", value, err)
+		}
+		if os.Getenv(stateVariable) != "" {
+			t.Error("the variable is still there")
+		}
+	}
+	t.Setenv(stateVariable, record(`{"Version": 1, "FieldOfTheFuture": [1], "Control": 7}`))
+	if s, err := readState(); err != nil || s.Control != 7 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
