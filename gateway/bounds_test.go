@@ -16,7 +16,8 @@ func TestClientBounds(t *testing.T) {
 		a, b, c int
 	}{
 		{1 << 20, 60000, 20000, 1}, // room for all
-		{20000, 11249, 3749, 2},
+		{20000, 7499, 7499, 2},
+		{60000, 24998, 20000, 2},
 		{0, 2, 2, 2},
 	} {
 		got := g.clientBounds(test.files, 2)

@@ -133,8 +133,9 @@ func (g *Gateway) limits(loops int) {
 	g.log.Info("starting", "driver", string(g.machine.Name), "loops", loops, "open_files_limit", files, "kernel", sys.Kernel())
 }
 
-// clientBounds are the listeners' bounds of connections, scaled down where all together would take more than three quarters
-// of the descriptors: clients must leave room for the connections to upstreams that their requests need.
+// clientBounds are the listeners' bounds of connections, the largest of them lowered where all together would take more
+// than three quarters of the descriptors: clients must leave room for the connections to upstreams that their requests
+// need.
 func (g *Gateway) clientBounds(files uint64, loops int) map[string]int {
 	out, sum := map[string]int{}, 0
 	for name, s := range g.spec.Listeners {
@@ -145,8 +146,11 @@ func (g *Gateway) clientBounds(files uint64, loops int) map[string]int {
 	if sum <= room {
 		return out
 	}
-	for name, n := range out {
-		out[name] = max(int(int64(n)*int64(room)/int64(sum)), loops)
+	left := room
+	smallestFirst := slices.SortedFunc(maps.Keys(out), func(a, b string) int { return out[a] - out[b] })
+	for i, name := range smallestFirst { // a listener that asks for less than an equal share gets what it asks for
+		out[name] = max(min(out[name], left/(len(smallestFirst)-i)), loops)
+		left = max(left-out[name], 0)
 	}
 	g.log.Info("bounding client connections to leave descriptors for upstreams", "configured", sum, "bound", room, "open_files_limit", files)
 	return out

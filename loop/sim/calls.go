@@ -2,8 +2,6 @@ package sim
 
 import (
 	"net/netip"
-	"os"
-	"syscall"
 
 	"github.com/ringway/ringway/sys"
 )
@@ -14,7 +12,7 @@ func (n *network) with(call string, fd int, f func(s *socket) int32) error {
 	defer n.w.mu.Unlock()
 	s := n.socket(int32(fd))
 	if s == nil {
-		return os.NewSyscallError(call, syscall.EBADF)
+		return sys.Error(call, -sys.EBADF)
 	}
 	return errno(call, f(s))
 }
@@ -93,7 +91,7 @@ func (n *network) Listen(addr *sys.Sockaddr, o sys.ListenOptions) (int, error) {
 		}
 	}
 	if len(n.find(&own)) > 0 && !o.ReusePort {
-		return -1, os.NewSyscallError("bind", syscall.EADDRINUSE)
+		return -1, sys.Error("bind", -sys.EADDRINUSE)
 	}
 	s.ls = &listener{path: addr.Path(), backlog: o.Backlog}
 	fd := n.give(s)

@@ -128,6 +128,11 @@ func (d *Driver) finish(op *loop.Op, r loop.Result) {
 	if d.w.mode == running {
 		at += d.dice.upTo(d.w.cfg.Faults.Delay)
 	}
+	for i := range d.results { // what holds back must not be due
+		if x := &d.results[i]; x.op.FD == op.FD {
+			at = max(at, x.at)
+		}
+	}
 	quiet := op.Quiet && int(r.N) == len(op.Buf)
 	d.results = append(d.results, result{op, r, at, quiet})
 }

@@ -2,9 +2,7 @@ package sim
 
 import (
 	"net/netip"
-	"os"
 	"slices"
-	"syscall"
 
 	"github.com/ringway/ringway/sys"
 )
@@ -251,5 +249,5 @@ func errno(call string, n int32) error {
 	if n >= 0 {
 		return nil
 	}
-	return os.NewSyscallError(call, syscall.Errno(-n))
+	return sys.Error(call, n)
 }

@@ -15,6 +15,7 @@ type Config struct {
 	Faults      Faults
 	NonBlocking bool // sockets behave as the epoll driver wants them; otherwise as io_uring does
 	Trace       int  // how many of the last events are kept as text
+	Turns       int  // most turns of all loops in a Run; 0: no bound
 }
 
 // World is a simulated machine: a clock, a network, and the loops on it.
@@ -29,6 +30,8 @@ type World struct {
 	drivers []*Driver
 	quiet   *sync.Cond // Run and Settle wait for it
 	stalled bool       // nothing will ever happen any more
+	turns   int        // of this Run
+	endless bool       // it had too many
 	events  eventHeap
 	serial  uint64 // of events, for order among equals
 	dice    dice
@@ -42,6 +45,7 @@ type mode int
 
 const (
 	frozen  mode = iota // it does not: loops do what is due and then rest
+	stuck               // it does not, and no loop runs either
 	running             // one loop at a time, and the clock jumps when all rest
 	live                // loops run side by side, and the clock jumps as soon as nothing is due
 )
@@ -63,13 +67,15 @@ func (w *World) Run(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rest()
-	w.mode, w.until, w.stalled = running, w.now+int64(d), false
+	w.mode, w.until, w.stalled, w.turns, w.endless = running, w.now+int64(d), false, 0, false
 	w.schedule()
 	for w.mode == running && !w.stalled {
 		w.quiet.Wait()
 	}
-	w.mode = frozen
-	w.rest()
+	if w.mode != stuck {
+		w.mode = frozen
+		w.rest()
+	}
 }
 
 // Settle waits until the loops have done what was posted to them, without time passing.
@@ -133,6 +139,13 @@ func (w *World) Stalled() bool {
 	return w.stalled
 }
 
+// Endless reports whether the last Run was ended because the loops had more turns than Config.Turns: they run in circles.
+func (w *World) Endless() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.endless
+}
+
 // After runs f, which must not wait, when d of the world's time has passed, outside any loop.
 func (w *World) After(d time.Duration, f func()) {
 	w.mu.Lock()
@@ -186,6 +199,10 @@ func (w *World) at(when int64, f func()) {
 // schedule gives the turn to a loop that has something to do, after moving the clock if none has and time may pass.
 func (w *World) schedule() {
 	if w.holder != nil || w.mode == live {
+		return
+	}
+	if w.mode == stuck {
+		w.quiet.Broadcast()
 		return
 	}
 	for {
@@ -269,6 +286,11 @@ func (w *World) await(d *Driver) {
 	d.waiting = true
 	if w.holder == d {
 		w.holder = nil
+	}
+	if w.mode == running || w.mode == frozen {
+		if w.turns++; w.turns == w.cfg.Turns {
+			w.endless, w.mode = true, stuck
+		}
 	}
 	if w.mode == running {
 		w.now += w.dice.upTo(w.cfg.Faults.Turn)

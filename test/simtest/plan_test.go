@@ -108,7 +108,7 @@ func gatewayConfig(r *rand.Rand, p *plan) string {
 	if pool != "" {
 		fmt.Fprintf(&b, "    %s\n", pool)
 	}
-	fmt.Fprintf(&b, "runtime: {loops: %d, buffers: %d, heads: %d}\n", loops, buffers, heads)
+	fmt.Fprintf(&b, "runtime: {stall: off, loops: %d, buffers: %d, heads: %d}\n", loops, buffers, heads)
 	return b.String()
 }
 

@@ -78,13 +78,18 @@ type outcome struct {
 // run plays a seed to its end.
 func run(seed uint64, trace int) outcome {
 	s := &scenario{plan: draw(seed), rnd: rand.New(rand.NewPCG(seed, 0x7065657273))}
-	s.world.Trace = trace
+	s.world.Trace, s.world.Turns = max(trace, 50), 3_000_000
 	s.w = sim.New(s.world)
 	if err := s.start(); err != nil {
 		s.problem("start: %v", err)
 		return s.outcome()
 	}
 	s.w.Run(6 * time.Hour)
+	if s.w.Endless() {
+		s.problem("the loops run in circles; the last events:\n%s", strings.Join(s.w.Trace(), "\n"))
+		s.w.Live()
+		return s.outcome() // nothing of it can be ended in an orderly way
+	}
 	s.whatIsLeft()
 	s.w.Run(40 * time.Minute) // everything that may still be held has its timeout
 	hash, events := s.w.Hash(), s.w.Events()
