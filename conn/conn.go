@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -186,6 +187,24 @@ func (c *Conn) CloseWrite() error {
 		return err
 	}
 	return c.opError("close", c.n.sock.Shutdown(int(c.fd), sys.SHUT_WR))
+}
+
+// errSplicing is what CloseRead gets while a Splice takes what this side receives.
+var errSplicing = errors.New("a splice takes what this side receives")
+
+// CloseRead ends the other direction: what was received and not consumed is dropped, and reads end with io.EOF. Writes go on.
+// The peer does not hear of it; what it still sends over TCP is not read.
+func (c *Conn) CloseRead() error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.rd.splicing != nil:
+		return c.opError("close", errSplicing)
+	case c.rd.shut:
+		return nil
+	}
+	c.rd.shutdown()
+	return c.opError("close", c.n.sock.Shutdown(int(c.fd), sys.SHUT_RD))
 }
 
 // Closed reports whether Close was called.

@@ -9,16 +9,50 @@ import (
 	"github.com/ringway/ringway/sys"
 )
 
-// ListenConfig says where and how a loop listens.
+// ListenConfig says where and how a loop listens. The options are those of the accepted connections, which inherit them.
 type ListenConfig struct {
-	Address  string // host:port with a numeric or empty host, or unix:/path
+	Address  string // host:port with a numeric or empty host, unix:/path, or unix:@name, which has no file
 	Backlog  int    // accept queue; 0 means 4,096
 	MaxConns int    // connections open at a time; 0 means no cap
+
+	Packets     bool // connections are of messages (Unix, SOCK_SEQPACKET): the acceptor is a PacketAcceptor
+	NoReusePort bool // only this socket has the address (without SO_REUSEPORT)
+	NoReuseAddr bool // the address is refused while connections of an earlier socket linger (without SO_REUSEADDR)
+	// FastOpen is how many connections may wait whose peers sent data with their SYN (RFC 7413); 0: none.
+	FastOpen int
+	// DeferAccept keeps connections from being accepted until their first bytes are there, for this long; 0: no. It suits
+	// protocols in which the client speaks first.
+	DeferAccept time.Duration
+	SocketOptions
+}
+
+// options are what the configuration asks of the socket.
+func (c *ListenConfig) options(nonblock bool) sys.ListenOptions {
+	o := sys.ListenOptions{Backlog: c.Backlog, ReusePort: !c.NoReusePort, NoReuse: c.NoReuseAddr, NoDelay: !c.Delay, NonBlock: nonblock}
+	if o.Backlog == 0 {
+		o.Backlog = 4096
+	}
+	if c.Packets {
+		o.Kind = sys.SOCK_SEQPACKET
+	}
+	o.Options = c.SocketOptions.options()
+	if c.FastOpen > 0 {
+		o.Options = append(o.Options, sys.OptionValue{Option: sys.TCP_FASTOPEN, Value: c.FastOpen})
+	}
+	if c.DeferAccept > 0 {
+		o.Options = append(o.Options, sys.OptionValue{Option: sys.TCP_DEFER_ACCEPT, Value: seconds(c.DeferAccept)})
+	}
+	return o
 }
 
 // Acceptor takes accepted connections, on the loop and outside any task.
 type Acceptor interface {
 	Accept(c *Conn)
+}
+
+// PacketAcceptor takes accepted connections of messages, on the loop and outside any task.
+type PacketAcceptor interface {
+	AcceptPackets(c *PacketConn)
 }
 
 // unixPrefix marks the path of a Unix socket in an address.
@@ -36,6 +70,8 @@ type Listener struct {
 	unix      bool
 	op        loop.Op
 	to        Acceptor
+	packets   PacketAcceptor // in place of to
+	queue     *Incoming      // is to, and holds accepting up when it is full
 	maxConns  int
 	conns     int
 	over      []int32 // accepted by the kernel before it heard of the cap; given out as room comes
@@ -74,11 +110,7 @@ func OpenListener(sock loop.Sockets, cfg ListenConfig, nonblock bool) (fd int, a
 	if err != nil {
 		return -1, addr, err
 	}
-	backlog := cfg.Backlog
-	if backlog == 0 {
-		backlog = 4096
-	}
-	o := sys.ListenOptions{Backlog: backlog, ReusePort: true, NoDelay: true, NonBlock: nonblock}
+	o := cfg.options(nonblock)
 	fd, err = sock.Listen(&sa, o)
 	if port, ok := strings.CutPrefix(cfg.Address, ":"); ok && sys.IsNoFamily(err) { // this machine has no IPv6
 		if sa, err = ParseAddress("0.0.0.0:" + port); err == nil {
@@ -97,12 +129,26 @@ func OpenListener(sock loop.Sockets, cfg ListenConfig, nonblock bool) (fd int, a
 
 // Listen accepts connections from the listening socket fd, which it owns from then on, and gives them to to.
 func Listen(n *Net, fd int, cfg ListenConfig, to Acceptor) *Listener {
-	ln := &Listener{n: n, fd: int32(fd), to: to, maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, unixPrefix), address: cfg.Address}
+	ln := newListener(n, fd, cfg)
+	ln.to = to
+	n.Loop.Submit(&ln.op)
+	return ln
+}
+
+// ListenPackets is Listen for a socket that was opened with ListenConfig.Packets.
+func ListenPackets(n *Net, fd int, cfg ListenConfig, to PacketAcceptor) *Listener {
+	ln := newListener(n, fd, cfg)
+	ln.packets = to
+	n.Loop.Submit(&ln.op)
+	return ln
+}
+
+func newListener(n *Net, fd int, cfg ListenConfig) *Listener {
+	ln := &Listener{n: n, fd: int32(fd), maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, unixPrefix), address: cfg.Address}
 	ln.addr, _ = n.sock.Getsockname(fd)
 	ln.op = loop.Op{Code: loop.OpAccept, FD: ln.fd, Done: ln}
 	ln.closeOp = loop.Op{Code: loop.OpClose, FD: ln.fd, Done: (*listenerCloser)(ln)}
 	ln.paused.Expirer = ln
-	n.Loop.Submit(&ln.op)
 	return ln
 }
 
@@ -142,27 +188,47 @@ func (ln *Listener) accepted(fd int32) {
 		ln.over = append(ln.over, fd)
 		return
 	}
+	if ln.Accepted++; ln.exhausted {
+		ln.exhausted = false
+		ln.n.Loop.Log().Info("accepting again", "address", ln.address, "pauses", ln.Paused)
+	}
+	ln.conns++
+	capped := ln.full()
+	if capped {
+		ln.Capped++
+	}
+	ln.give(fd)
+	if (capped || ln.full()) && ln.op.InFlight() { // the acceptor's queue may be full only now
+		ln.n.Loop.CancelOp(&ln.op)
+	}
+}
+
+// give makes a connection of an accepted socket.
+func (ln *Listener) give(fd int32) {
+	if ln.packets != nil {
+		ln.packets.AcceptPackets(NewPacketConn(ln.n, int(fd), Unixpacket))
+		return
+	}
 	c := New(ln.n, fd, ln.unix)
 	c.local = ln.addr
 	if ln.addr.Addr().IsUnspecified() {
 		c.local = netip.AddrPort{}
 	}
-	if ln.Accepted++; ln.exhausted {
-		ln.exhausted = false
-		ln.n.Loop.Log().Info("accepting again", "address", ln.address, "pauses", ln.Paused)
-	}
-	if ln.conns++; ln.full() {
-		ln.Capped++
-		ln.n.Loop.CancelOp(&ln.op)
-	}
 	ln.to.Accept(c)
 }
 
-func (ln *Listener) full() bool { return ln.maxConns > 0 && ln.conns >= ln.maxConns }
+func (ln *Listener) full() bool {
+	return ln.maxConns > 0 && ln.conns >= ln.maxConns || ln.queue != nil && ln.queue.full()
+}
 
 // Release says that a connection accepted here has been closed. The acceptor calls it once for each.
 func (ln *Listener) Release() {
 	ln.conns--
+	ln.drain()
+}
+
+// drain gives out what waited for room, and accepts again.
+func (ln *Listener) drain() {
 	for len(ln.over) > 0 && !ln.full() {
 		fd := ln.over[0]
 		ln.over = ln.over[1:]

@@ -3,6 +3,7 @@ package conn
 import (
 	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/sys"
 )
 
 // Sizes of the blocks that a Net hands out.
@@ -29,6 +30,9 @@ type Net struct {
 	large *buf.Pool
 	pipes pipes
 	open  int // connections not yet closed
+
+	outgoing    *sys.Outgoing // of all packet connections
+	idlePackets [][]Packet
 }
 
 // NewNet makes the shared part for a loop; it is freed with the loop. Call it on the loop.
@@ -48,7 +52,7 @@ func (n *Net) Large() *buf.Block { return n.large.Get() }
 
 // Usage is what the connections of a loop hold now.
 type Usage struct {
-	Open   int // connections
+	Open   int // connections of every kind, and ends of pipes
 	Blocks int // small and large ones handed out
 	Pipes  int // in use
 }

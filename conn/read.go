@@ -21,10 +21,12 @@ type reader struct {
 	err      error        // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
-	multi    bool     // the next receive is to be a multishot one
-	armed    bool     // a receive is wanted: it is in flight, or follows what is
-	drained  bool     // the socket was empty after the last receive
-	splicing *splicer // takes the bytes, so nothing else may
+	multi    bool      // the next receive is to be a multishot one
+	armed    bool      // a receive is wanted: it is in flight, or follows what is
+	drained  bool      // the socket was empty after the last receive
+	shut     bool      // CloseRead was called
+	sel      *ReadCase // waits in a Select
+	splicing *splicer  // takes the bytes, so nothing else may
 	splice   splicer
 	deadline deadline
 }
@@ -191,7 +193,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // Complete takes the result of a receive, or of a wait for readiness.
 func (r *reader) Complete(op *loop.Op, res loop.Result) {
-	if r.c.closed {
+	if r.c.closed || r.shut {
 		if res.Block != nil {
 			r.c.n.Loop.Return(res.Block)
 		}
@@ -244,8 +246,16 @@ func (r *reader) polled(n int32) {
 	r.wake()
 }
 
+// ready says whether a read would not wait.
+func (r *reader) ready() bool {
+	return r.c.closed || r.block != nil || r.err != nil || r.deadline.passed(r.c.n.Loop)
+}
+
 // wake resumes the task that waits, if there is one.
 func (r *reader) wake() bool {
+	if r.sel != nil && r.ready() && r.sel.ticket.Take() {
+		return true
+	}
 	if r.task == nil {
 		return false
 	}
@@ -261,6 +271,19 @@ func (r *reader) Expire(*loop.Timer) {
 	if !r.wake() && r.watcher != nil && r.splicing == nil {
 		r.watcher.Expired(r.c)
 	}
+}
+
+// shutdown ends reading on a connection that goes on.
+func (r *reader) shutdown() {
+	r.shut, r.armed = true, false
+	r.dropAll()
+	if r.err == nil {
+		r.err = io.EOF
+	}
+	if r.op.InFlight() {
+		r.c.n.Loop.CancelOp(&r.op)
+	}
+	r.wake()
 }
 
 func (r *reader) close() {
@@ -293,10 +316,10 @@ func (r *reader) quiesce() error {
 	return nil
 }
 
-// check says whether a splice may go on reading.
+// check says whether a splice, or who waits for readiness, may go on reading.
 func (r *reader) check() error {
 	switch {
-	case r.c.closed || r.splicing.dst.closed:
+	case r.c.closed || r.splicing != nil && r.splicing.dst.closed:
 		return net.ErrClosed
 	case r.deadline.passed(r.c.n.Loop):
 		return errDeadline
