@@ -17,8 +17,9 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"ringway":   func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
-		"ping-peer": pingPeer,
+		"ringway":          func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
+		"ping-peer":        pingPeer,
+		"without-io-uring": withoutUring,
 	})
 }
 
