@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/sys"
 )
@@ -189,6 +190,8 @@ func TestPacketsAllocateNothing(t *testing.T) {
 
 // BenchmarkPackets sends batches from one connection to another of the same loop. The kernel's share is most of it.
 func BenchmarkPackets(b *testing.B) {
+	defer func(was bool) { buf.Poison = was }(buf.Poison)
+	buf.Poison = false
 	for _, d := range drivers {
 		for _, size := range []int{1, 32} {
 			b.Run(fmt.Sprintf("%s/%d", d.name, size), func(b *testing.B) {
