@@ -20,7 +20,8 @@ import (
 type Prober struct {
 	targets []Target
 	engine  *engine
-	started time.Time
+	started time.Time // of Run; with ended guarded by engine.mu
+	ended   time.Time
 	once    sync.Once
 	info    []SocketInfo
 }
@@ -173,6 +174,9 @@ func (p *Prober) Run(ctx context.Context) error {
 		p.started = time.Now()
 		p.engine.mu.Unlock()
 		err = p.engine.run(ctx)
+		p.engine.mu.Lock()
+		p.ended = time.Now()
+		p.engine.mu.Unlock()
 		p.close()
 	})
 	return err

@@ -8,7 +8,7 @@ import (
 // Snapshot is what is known at a moment.
 type Snapshot struct {
 	At       time.Time
-	Elapsed  time.Duration // since Run began
+	Elapsed  time.Duration // since Run began, until it ended
 	Targets  []TargetStats
 	Total    Counters
 	Period   Counters  // of all targets, since the last period ended
@@ -62,7 +62,10 @@ func (p *Prober) Snapshot(o SnapshotOptions) *Snapshot {
 	if !e.ended {
 		e.countDrops()
 	}
-	if !p.started.IsZero() {
+	switch {
+	case !p.ended.IsZero():
+		s.Elapsed = p.ended.Sub(p.started)
+	case !p.started.IsZero():
 		s.Elapsed = s.At.Sub(p.started)
 	}
 	s.Session, s.Ended = e.ledger.session, e.ended

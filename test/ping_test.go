@@ -271,49 +271,67 @@ func TestPingUnprivileged(t *testing.T) {
 	}
 }
 
+// terminal is a program in a terminal of tmux.
+type terminal struct {
+	t            *testing.T
+	tmux, socket string
+}
+
+// newTerminal runs a shell command in a terminal of that size.
+func newTerminal(t *testing.T, width, height int, command string) *terminal {
+	t.Helper()
+	m := &terminal{t, tool(t, "tmux", "tmux"), filepath.Join(t.TempDir(), "tmux")}
+	m.run("new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "sh", "-c", command)
+	t.Cleanup(func() { _ = exec.Command(m.tmux, "-S", m.socket, "kill-server").Run() })
+	return m
+}
+
+func (m *terminal) run(args ...string) string {
+	m.t.Helper()
+	out, err := exec.Command(m.tmux, append([]string{"-S", m.socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("tmux %s: %v: %s", args[0], err, out)
+	}
+	return string(out)
+}
+
+// await waits until the screen looks like the pattern, and returns it.
+func (m *terminal) await(pattern string) (text string) {
+	m.t.Helper()
+	eventually(m.t, func() error {
+		if text = m.run("capture-pane", "-p"); !regexp.MustCompile(pattern).MatchString(text) {
+			return fmt.Errorf("no %s on the screen:\n%s", pattern, text)
+		}
+		return nil
+	})
+	return text
+}
+
 // The live table, as a person sees it.
 func TestPingTable(t *testing.T) {
 	t.Parallel()
 	n := newTwins(t)
 	n.startPeer()
-	tmux := tool(t, "tmux", "tmux")
-	socket := filepath.Join(t.TempDir(), "tmux")
-	run := func(args ...string) string {
-		t.Helper()
-		out, err := exec.Command(tmux, append([]string{"-S", socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("tmux %s: %v: %s", args[0], err, out)
-		}
-		return string(out)
-	}
-	command := fmt.Sprintf("%s ip netns exec %s %s ping -r 20 -w 5 10.78.0.1 10.78.0.2 10.78.0.7 nowhere..example; echo status $?; sleep 60", quickExit, n.client, binary(t, true))
-	run("new-session", "-d", "-x", "150", "-y", "14", "sh", "-c", command)
-	t.Cleanup(func() { _ = exec.Command(tmux, "-S", socket, "kill-server").Run() })
-	screen := func(flags ...string) string { return run(append([]string{"capture-pane", "-p"}, flags...)...) }
-	await := func(pattern string) string {
-		t.Helper()
-		var text string
-		eventually(t, func() error {
-			if text = screen(); !regexp.MustCompile(pattern).MatchString(text) {
-				return fmt.Errorf("no %s on the screen:\n%s", pattern, text)
-			}
-			return nil
-		})
-		return text
-	}
-	text := await(`(?s)ringway ping  3 of 4 answer.*10\.78\.0\.1 +\d+ +0%.*[▁▂▃▄▅▆▇█]{8}.*10\.78\.0\.7 +\d+ +5\d\.\d%.*×`)
+	ping := fmt.Sprintf("%s ip netns exec %s %s ping -w 5", quickExit, n.client, binary(t, true))
+	m := newTerminal(t, 150, 14, ping+" -r 20 10.78.0.1 10.78.0.2 10.78.0.7 nowhere..example; echo status $?; sleep 60")
+	text := m.await(`(?s)ringway ping  3 of 4 answer.*10\.78\.0\.1 +\d+ +0%.*[▁▂▃▄▅▆▇█]{8}.*10\.78\.0\.7 +\d+ +5\d\.\d%.*×`)
 	if !strings.Contains(text, "cannot resolve nowhere..example") || !strings.Contains(text, "q leave") || strings.Contains(text, "xmt/rcv") {
 		t.Errorf("the screen:\n%s", text)
 	}
-	if coloured := screen("-e"); !strings.Contains(coloured, "\x1b[31m") || !strings.Contains(coloured, "\x1b[32m") {
+	if coloured := m.run("capture-pane", "-p", "-e"); !strings.Contains(coloured, "\x1b[31m") || !strings.Contains(coloured, "\x1b[32m") {
 		t.Error("nothing is red, or nothing green")
 	}
-	run("send-keys", "s", "s") // by loss, the worst first
-	await(`(?s)10\.78\.0\.7 .*10\.78\.0\.2 .*10\.78\.0\.1 `)
-	run("resize-window", "-x", "100", "-y", "10")
-	await(`(?s)^ringway ping .*10\.78\.0\.7 .*q leave`)
-	run("send-keys", "q")
-	await(`(?s)sent to 4 targets .*status 2`)
+	m.run("send-keys", "s", "s") // by loss, the worst first
+	m.await(`(?s)10\.78\.0\.7 .*10\.78\.0\.2 .*10\.78\.0\.1 `)
+	m.run("resize-window", "-x", "100", "-y", "10")
+	m.await(`(?s)^ringway ping .*10\.78\.0\.7 .*q leave`)
+	m.run("send-keys", "q")
+	m.await(`(?s)sent to 4 targets .*status 2`)
+
+	// A count ends the table by itself, and leaves the terminal as it was.
+	m = newTerminal(t, 150, 14, ping+" -c 20 -i 0.1 10.78.0.1; echo status $?; stty -a | grep -o ' echo '; sleep 60")
+	m.await(`ringway ping  1 of 1 answer`)
+	m.await(`(?s)10\.78\.0\.1 : xmt/rcv/%loss = 20/20/0%.*status 0\n echo`)
 }
 
 // A page that a run leaves behind has what the run printed.
