@@ -26,3 +26,26 @@ func TestClientBounds(t *testing.T) {
 		}
 	}
 }
+
+// A session of layer 4 counts twice, since it has an upstream of its own for as long as it lasts.
+func TestClientBoundsOfSessions(t *testing.T) {
+	listener := func(p inbound.Protocol, n int) *inbound.Spec {
+		return &inbound.Spec{Protocol: p, Limits: inbound.Limits{Connections: n}}
+	}
+	for _, test := range []struct {
+		web, db     int
+		files       uint64
+		wantW, want int
+	}{
+		{60000, 60000, 20000, 7500, 3750},
+		{1000, 60000, 20000, 1000, 7000},
+		{60000, 1000, 20000, 13000, 1000},
+		{1000, 6000, 20000, 1000, 6000},
+	} {
+		g := &Gateway{log: slog.New(slog.DiscardHandler), spec: &Spec{Listeners: map[string]*inbound.Spec{
+			"web": listener(inbound.HTTP, test.web), "db": listener(inbound.TCP, test.db)}}}
+		if got := g.clientBounds(test.files, 2); got["web"] != test.wantW || got["db"] != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}

@@ -135,22 +135,29 @@ func (g *Gateway) limits(loops int) {
 
 // clientBounds are the listeners' bounds of connections, the largest of them lowered where all together would take more
 // than three quarters of the descriptors: clients must leave room for the connections to upstreams that their requests
-// need.
+// need. A session of layer 4 takes two descriptors from the start, one of them for its own upstream.
 func (g *Gateway) clientBounds(files uint64, loops int) map[string]int {
 	out, sum := map[string]int{}, 0
+	takes := func(name string) int {
+		if g.spec.Listeners[name].Protocol == inbound.TCP {
+			return 2
+		}
+		return 1
+	}
+	wants := func(name string) int { return g.spec.Listeners[name].Limits.Connections * takes(name) }
 	for name, s := range g.spec.Listeners {
 		out[name] = s.Limits.Connections
-		sum += s.Limits.Connections
+		sum += wants(name)
 	}
 	room := int(min(files, 1<<30)) / 4 * 3
 	if sum <= room {
 		return out
 	}
 	left := room
-	smallestFirst := slices.SortedFunc(maps.Keys(out), func(a, b string) int { return out[a] - out[b] })
+	smallestFirst := slices.SortedFunc(maps.Keys(out), func(a, b string) int { return wants(a) - wants(b) })
 	for i, name := range smallestFirst { // a listener that asks for less than an equal share gets what it asks for
-		out[name] = max(min(out[name], left/(len(smallestFirst)-i)), loops)
-		left = max(left-out[name], 0)
+		out[name] = max(min(wants(name), left/(len(smallestFirst)-i))/takes(name), loops)
+		left = max(left-out[name]*takes(name), 0)
 	}
 	g.log.Info("bounding client connections to leave descriptors for upstreams", "configured", sum, "bound", room, "open_files_limit", files)
 	return out

@@ -261,6 +261,7 @@ func TestProxyHeaderRefused(t *testing.T) {
 	}{
 		{"no header", from, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", metrics.BadProxyHeader},
 		{"bad address", from, "PROXY TCP4 1.2.3.400 1.2.3.4 1 2\r\n", metrics.BadProxyHeader},
+		{"cut off", from, "PROXY TCP4\x00end", metrics.BadProxyHeader},
 		{"late", from, "PROXY TCP4", metrics.ProxyHeaderTimeout},
 		{"silence", from, "", metrics.ProxyHeaderTimeout},
 		{"from elsewhere", elsewhere, "", metrics.UntrustedProxy},
@@ -274,7 +275,11 @@ func TestProxyHeaderRefused(t *testing.T) {
 					for range 3 {
 						c, err := net.Dial("tcp", r.addr)
 						if err == nil {
-							_, _ = io.WriteString(c, test.sends)
+							text, end, _ := strings.Cut(test.sends, "\x00")
+							_, _ = io.WriteString(c, text)
+							if end != "" {
+								_ = c.(*net.TCPConn).CloseWrite()
+							}
 							_ = c.SetDeadline(time.Now().Add(patience))
 							var b []byte
 							b, err = io.ReadAll(c)
@@ -295,6 +300,24 @@ func TestProxyHeaderRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A load balancer that only looks whether somebody listens is no fault.
+func TestProxyThatOnlyConnects(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		const listener = "proxy_protocol: {from: [127.0.0.1]}"
+		for _, r := range []*rig{startTCP(t, d, with{listener: listener}, refusing(t)), start(t, d, with{listener: listener}, refusing(t))} {
+			c := r.dial()
+			c.shut()
+			c.wantEnd("")
+			c = r.dial()
+			c.reset()
+			eventually(t, "both have left", func() bool { s := r.g.Snapshot(); return s.Listeners[0].Closed == 2 })
+			if strings.Contains(r.log.String(), "WARN") || r.ended(metrics.BadProxyHeader) > 0 {
+				t.Error("it was told to the log, or counted as a bad header")
+			}
+		}
+	})
 }
 
 // Who is no proxy may be let in without a header; then a header is only bytes.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/ringway/ringway/conn"
@@ -128,11 +127,9 @@ func (s *session) Run(t *loop.Task) {
 func (s *session) readProxy() bool {
 	e, err := preface.ReadProxy(s.c)
 	if err != nil {
-		end := metrics.BadProxyHeader
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			end = metrics.ProxyHeaderTimeout
+		if end := preface.ProxyEnd(err); end != metrics.ClientClosed && end != metrics.ClientReset {
+			s.refuse(end, err)
 		}
-		s.refuse(end, err)
 		s.c.Abort()
 		return false
 	}

@@ -130,7 +130,7 @@ type Limits struct {
 	Line        config.Size `yaml:"line" doc:"HTTP: longest request line or header field."`
 	Fields      int         `yaml:"fields" doc:"HTTP: most header fields of a request."`
 	Body        config.Size `yaml:"body" doc:"HTTP: largest body of a request; 0: any size."`
-	Connections int         `yaml:"connections" doc:"Connections open at a time, over all loops; the next ones wait in the accept queue. Three quarters of the open files limit at most."`
+	Connections int         `yaml:"connections" doc:"Connections open at a time, over all loops; the next ones wait in the accept queue. Three quarters of the open files limit at most, where a session of layer 4 counts twice."`
 	Requests    int         `yaml:"requests_per_connection" doc:"HTTP: requests that one connection may carry; 0: any number."`
 	ClientHello config.Size `yaml:"client_hello" doc:"Layer 4: largest TLS ClientHello, where routes have an sni."`
 }

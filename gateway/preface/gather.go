@@ -2,6 +2,7 @@ package preface
 
 import (
 	"errors"
+	"io"
 
 	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/conn"
@@ -18,7 +19,8 @@ type gathering struct {
 	lent  int        // how many more the connection holds
 }
 
-// more waits for bytes beyond those it gave before, and returns all of them. They are valid until the next call.
+// more waits for bytes beyond those it gave before, and returns all of them. They are valid until the next call. An end is
+// io.EOF only where nothing came before it.
 func (g *gathering) more() ([]byte, error) {
 	if g.lent > 0 {
 		if err := g.take(g.lent); err != nil {
@@ -27,6 +29,9 @@ func (g *gathering) more() ([]byte, error) {
 		g.lent = 0
 	}
 	p, err := g.c.ReadBuf()
+	if err == io.EOF && g.block != nil {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return nil, err
 	}

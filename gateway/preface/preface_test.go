@@ -17,6 +17,7 @@ import (
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/loop/epoll"
+	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/proxyproto"
 	hello "github.com/ringway/ringway/proto/tls"
 )
@@ -182,18 +183,20 @@ func TestReadProxyRefuses(t *testing.T) {
 		text string
 		end  bool
 		want error
+		ends metrics.SessionEnd
 	}{
-		{"GET / HTTP/1.1\r\n", false, proxyproto.ErrNoHeader},
-		{"PROXY TCP4 1.2.3.4 5.6.7.8 99999 1\r\n", false, proxyproto.ErrBadPort},
-		{"PROXY " + strings.Repeat("x", 200), false, proxyproto.ErrBadProtocol},
-		{"PROXY TCP4 1.2.3", false, os.ErrDeadlineExceeded},
-		{"", false, os.ErrDeadlineExceeded},
-		{"PROXY TCP4", true, io.EOF},
-		{"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff", false, proxyproto.ErrTooLong},
+		{"GET / HTTP/1.1\r\n", false, proxyproto.ErrNoHeader, metrics.BadProxyHeader},
+		{"PROXY TCP4 1.2.3.4 5.6.7.8 99999 1\r\n", false, proxyproto.ErrBadPort, metrics.BadProxyHeader},
+		{"PROXY " + strings.Repeat("x", 200), false, proxyproto.ErrBadProtocol, metrics.BadProxyHeader},
+		{"PROXY TCP4 1.2.3", false, os.ErrDeadlineExceeded, metrics.ProxyHeaderTimeout},
+		{"", false, os.ErrDeadlineExceeded, metrics.ProxyHeaderTimeout},
+		{"PROXY TCP4", true, io.ErrUnexpectedEOF, metrics.BadProxyHeader},
+		{"", true, io.EOF, metrics.ClientClosed},
+		{"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff", false, proxyproto.ErrTooLong, metrics.BadProxyHeader},
 	} {
 		b.with([][]byte{[]byte(c.text)}, c.end, func(k *conn.Conn) {
-			if _, err := ReadProxy(k); !errors.Is(err, c.want) {
-				t.Errorf("%q: %v, want %v", c.text, err, c.want)
+			if _, err := ReadProxy(k); !errors.Is(err, c.want) || ProxyEnd(err) != c.ends {
+				t.Errorf("%q: %v, which is %v; want %v, %v", c.text, err, ProxyEnd(err), c.want, c.ends)
 			}
 		})
 	}
@@ -265,7 +268,8 @@ func TestReadHelloRefuses(t *testing.T) {
 	}{
 		{"silent", nil, false, 1 << 14, os.ErrDeadlineExceeded},
 		{"slow", whole[:50], false, 1 << 14, os.ErrDeadlineExceeded},
-		{"cut off", whole[:50], true, 1 << 14, io.EOF},
+		{"cut off", whole[:50], true, 1 << 14, io.ErrUnexpectedEOF},
+		{"not begun", nil, true, 1 << 14, io.EOF},
 		{"large", large, false, 1 << 14, hello.ErrTooLarge},
 		{"larger than allowed", whole, false, 512, hello.ErrTooLarge},
 		{"plain", []byte("GET / HTTP/1.1\r\n\r\n"), false, 1 << 14, hello.ErrPlainHTTP},

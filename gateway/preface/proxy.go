@@ -1,9 +1,13 @@
 package preface
 
 import (
+	"errors"
+	"io"
 	"net/netip"
+	"os"
 
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/proxyproto"
 )
 
@@ -32,6 +36,23 @@ func ReadProxy(c *conn.Conn) (Endpoints, error) {
 			return addresses(&h), nil
 		}
 	}
+}
+
+// ProxyEnd is the end of a connection whose PROXY header could not be read. A peer that leaves without a word is no fault: that is
+// how load balancers look whether somebody listens.
+func ProxyEnd(err error) metrics.SessionEnd {
+	var bad *proxyproto.Error
+	switch {
+	case errors.As(err, &bad), err == io.ErrUnexpectedEOF:
+		return metrics.BadProxyHeader
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return metrics.ProxyHeaderTimeout
+	case err == io.EOF:
+		return metrics.ClientClosed
+	case errors.Is(err, ErrNoBlocks):
+		return metrics.SessionOverloaded
+	}
+	return metrics.ClientReset
 }
 
 // addresses are those of the header, as far as it has any that are IP addresses. A datagram cannot have come by a stream.

@@ -56,7 +56,7 @@ func (s *tunnel) readName() (named bool, end metrics.SessionEnd, err error) {
 		return false, metrics.ClientHelloTimeout, err
 	case errors.Is(err, preface.ErrNoBlocks):
 		return false, metrics.SessionOverloaded, err
-	case err == io.EOF && s.Early != nil:
+	case err == io.ErrUnexpectedEOF:
 		return false, metrics.BadClientHello, err
 	case err == io.EOF:
 		return false, metrics.ClientClosed, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/ringway/ringway/conn"
@@ -166,12 +165,8 @@ func (s *tunnel) readProxy() bool {
 		return true
 	}
 	end := s.causeOf()
-	switch {
-	case end != metrics.Finished:
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		end = metrics.ProxyHeaderTimeout
-	default:
-		end = metrics.BadProxyHeader
+	if end == metrics.Finished {
+		end = preface.ProxyEnd(err)
 	}
 	s.refuse(end, err)
 	return false
