@@ -83,16 +83,23 @@ func (s *scenario) converse(t *loop.Task, c *conn.Conn, most int) int {
 		if abort {
 			data = data[:s.rnd.IntN(len(data))]
 		}
-		sent := s.dribble(t, c, data)
 		if abort {
+			s.dribble(t, c, data)
 			end(batch, "given up by the client")
 			if s.rnd.IntN(2) == 0 {
 				c.Abort()
 			}
 			return made
 		}
-		// A gateway that refuses may do so before everything was sent, so the answers are read all the same.
-		if !s.readAll(t, c, br, batch) || !sent || made == most {
+		// Answers are read while requests are sent: else two sides that both wait to send would wait for ever, and a refusal
+		// before everything was sent would be missed.
+		sent := false
+		sender := s.peers.Go("sender", func(t *loop.Task) { sent = s.dribble(t, c, data) })
+		all := s.readAll(t, c, br, batch)
+		if !all {
+			_ = c.Close()
+		}
+		if t.Join(sender) != nil || !all || !sent || made == most {
 			return made
 		}
 		if br.Buffered() > 0 {
