@@ -162,7 +162,7 @@ func (n *network) handshake(s, to *socket, addr *sys.Sockaddr, rtt, retry int64)
 			return
 		}
 		n.w.at(n.w.now+retry, func() {
-			if s.state == connecting && s.refs > 0 {
+			if s.state == connecting && !s.gone {
 				n.handshake(s, to, addr, rtt, 2*retry)
 			}
 		})
@@ -171,10 +171,10 @@ func (n *network) handshake(s, to *socket, addr *sys.Sockaddr, rtt, retry int64)
 	ls.coming++
 	n.w.at(n.w.now+rtt, func() {
 		ls.coming--
-		if s.refs == 0 || s.state != connecting {
+		if s.gone || s.state != connecting {
 			return
 		}
-		if to.refs == 0 {
+		if to.gone {
 			s.settled(-sys.ECONNREFUSED)
 			return
 		}

@@ -16,8 +16,9 @@ type socket struct {
 	w        *World
 	serial   uint64
 	dice     dice
-	refs     int // descriptors
-	kind     int // sys.SOCK_STREAM, …
+	refs     int  // descriptors
+	gone     bool // they were closed; a connection that nobody has accepted yet has none, but is there
+	kind     int  // sys.SOCK_STREAM, …
 	unix     bool
 	family   int
 	nonblock bool
@@ -158,7 +159,7 @@ func (s *socket) writable() bool {
 	return s.room() > 0
 }
 
-func (s *socket) peerGone() bool { return s.peer == nil || s.peer.refs == 0 }
+func (s *socket) peerGone() bool { return s.peer == nil || s.peer.gone }
 
 // takeErr gives the pending error once.
 func (s *socket) takeErr() int32 {
@@ -285,8 +286,8 @@ func (s *socket) deliver(to *socket, data []byte) {
 	s.flight -= len(data)
 	switch {
 	case to.dead:
-	case to.refs == 0 || to.deaf:
-		if to.refs == 0 && !s.unix {
+	case to.gone || to.deaf:
+		if to.gone && !s.unix {
 			to.arrive(func(from *socket) { from.die() }) // who has closed answers with a reset
 		}
 	default:
@@ -358,6 +359,7 @@ func (s *socket) shutdown(how int) int32 {
 
 // closed ends the socket when its last descriptor has been closed.
 func (s *socket) closed() {
+	s.gone = true
 	switch {
 	case s.pipe != nil:
 		s.pipe.closed(s.end)
