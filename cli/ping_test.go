@@ -29,6 +29,7 @@ func TestPingUsage(t *testing.T) {
 		{"-r 0 127.0.0.1", "a rate is above nought"},
 		{"-r NaN 127.0.0.1", "a rate is above nought"},
 		{"-r 1e9 127.0.0.1", "interval"},
+		{"-r 5 -i 1 127.0.0.1", "give one of"},
 		{"-d 0 127.0.0.1", "--delay"},
 		{"-w never 127.0.0.1", "not a time"},
 		{"-w -1 127.0.0.1", "not a time"},

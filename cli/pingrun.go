@@ -27,7 +27,12 @@ func ping(cmd *cobra.Command, f *pingFlags, args []string) error {
 	if f.delay <= 0 {
 		return pingUsageError("--delay is above nought")
 	}
-	f.paced = cmd.Flags().Changed("rate") || cmd.Flags().Changed("interval") || cmd.Flags().Changed("total-rate")
+	for _, name := range []string{"rate", "interval", "total-rate"} {
+		if cmd.Flags().Changed(name) && f.paced {
+			return pingUsageError("give one of --rate, --interval and --total-rate")
+		}
+		f.paced = f.paced || cmd.Flags().Changed(name)
+	}
 	o, err := f.options()
 	if err != nil {
 		return err

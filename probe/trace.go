@@ -161,7 +161,7 @@ func (p *tracePlan) next(now int64) (spec, int64, bool) {
 // observe takes an answer in. A router that dropped the probe says so by TTLExceeded; the target itself answers, or somebody
 // says that it cannot be reached.
 func (p *tracePlan) observe(e *Event) {
-	if e.TTL == 0 || e.Extra != None && e.Extra != Late {
+	if e.TTL == 0 || e.Extra != None {
 		return
 	}
 	t := &p.traced[e.Target]

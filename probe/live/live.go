@@ -121,7 +121,7 @@ func (m *model) text() string {
 		return ""
 	}
 	s := m.shown
-	lines := []string{m.title(), head(m.sortBy)}
+	lines := []string{m.title(), head(m.sortBy, m.width)}
 	order := m.order()
 	from := min(m.top, len(order))
 	for _, i := range order[from:min(from+max(m.rows(), 1), len(order))] {
@@ -149,9 +149,13 @@ func (m *model) title() string {
 			answering++
 		}
 	}
-	return fmt.Sprintf("%s  %d of %d answer, %s loss, p50 %s, p99 %s, clock %s, %s%s", headStyle.Render("ringway ping"), answering, len(s.Targets),
+	kinds := ""
+	for _, k := range s.Sockets {
+		kinds += ", " + k.Family.String() + " " + k.Kind.String()
+	}
+	return fmt.Sprintf("%s  %d of %d answer, %s loss, p50 %s, p99 %s, clock %s, %s%s%s", headStyle.Render("ringway ping"), answering, len(s.Targets),
 		lossStyle(s.Total.Loss()).Render(report.Percent(s.Total.Loss())), report.Duration(s.Latency.P50), report.Duration(s.Latency.P99),
-		s.Latency.Domain, report.Duration(s.Elapsed), state)
+		s.Latency.Domain, report.Duration(s.Elapsed), state, kinds)
 }
 
 // order is the targets' indexes as the table shows them.

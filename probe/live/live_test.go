@@ -106,6 +106,26 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A narrow terminal goes without some columns, never without the loss or the bars.
+func TestNarrowTerminals(t *testing.T) {
+	for width, want := range map[int]string{
+		140: "target sent loss last avg p50 p90 p99 max jitter recent",
+		125: "target sent loss last avg p50 p99 max jitter recent",
+		100: "target sent loss avg p99 max recent",
+		80:  "target sent loss avg recent",
+		62:  "target loss avg recent",
+	} {
+		m := newModel(snapshot(3), width, 9)
+		lines := strings.Split(m.text(), "\n")
+		if got := strings.Join(strings.Fields(ansi.Strip(lines[1])), " "); got != want {
+			t.Errorf("at %d: %s", width, got)
+		}
+		if w := lipgloss.Width(lines[2]); w > max(width, 69) || !strings.Contains(lines[2], "×") {
+			t.Errorf("at %d a row is %d wide", width, w)
+		}
+	}
+}
+
 func TestPauseAndTroubles(t *testing.T) {
 	s := snapshot(1)
 	m := newModel(s, 100, 24)

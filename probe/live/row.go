@@ -1,6 +1,7 @@
 package live
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,12 +21,38 @@ var (
 	sorted    = lipgloss.NewStyle().Bold(true).Underline(true)
 )
 
-// column is one of the table's. sort orders two targets by it; a column without it cannot be sorted by.
+// column is one of the table's. less orders two targets by it; a column without it cannot be sorted by.
 type column struct {
 	name  string
 	width int
 	text  func(t *probe.TargetStats) string
 	less  func(a, b *probe.TargetStats) bool
+}
+
+// dispensable are the columns that a narrow terminal goes without, the first of them first.
+var dispensable = []string{"p90", "jitter", "p50", "last", "max", "p99", "sent"}
+
+// visible are the columns that fit into a width, with the sparkline beside them.
+func visible(width int) []int {
+	left := width - sparkLength
+	for _, c := range columns {
+		left -= c.width + 1
+	}
+	var hidden []string
+	for _, name := range dispensable {
+		if left >= 0 {
+			break
+		}
+		at := slices.IndexFunc(columns, func(c column) bool { return c.name == name })
+		hidden, left = append(hidden, name), left+columns[at].width+1
+	}
+	var out []int
+	for i, c := range columns {
+		if !slices.Contains(hidden, c.name) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // nameLength and sparkLength are the widths of the columns at both sides.
@@ -57,9 +84,10 @@ var columns = []column{
 }
 
 // head is the line of the columns' names; the one that the table is sorted by stands out.
-func head(sortedBy int) string {
+func head(sortedBy, width int) string {
 	var b strings.Builder
-	for i, c := range columns {
+	for _, i := range visible(width) {
+		c := columns[i]
 		style := headStyle
 		if i == sortedBy {
 			style = sorted
@@ -84,9 +112,10 @@ func row(t *probe.TargetStats, width int) string {
 	}
 	var b strings.Builder
 	b.WriteString(name)
-	for i, c := range columns[1:] {
+	for _, i := range visible(width)[1:] {
+		c := columns[i]
 		text := c.text(t)
-		if i >= 2 && t.Latency.Count == 0 { // no times yet
+		if i >= 3 && t.Latency.Count == 0 { // no times yet
 			text = "-"
 		}
 		b.WriteByte(' ')
