@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -175,6 +175,33 @@ func TestPingInjection(t *testing.T) {
 				t.Errorf("%q, says %q", r.Reason, r.Reporter)
 			}
 		})
+	}
+}
+
+// What the flags ask for is what goes over the wire.
+func TestPingOptionsOnTheWire(t *testing.T) {
+	t.Parallel()
+	n := newTwins(t)
+	end := n.startPeer()
+	n.ip("-n", n.client, "addr", "add", "10.77.0.7/24", "dev", "veth0")
+	n.ip("-n", n.client, "-6", "addr", "add", "fd77::7/64", "dev", "veth0", "nodad", "preferred_lft", "0") // not chosen unasked
+	status, out := n.ping("-c", "4", "-i", "0.02", "-w", "5", "--sweep", "20:60:20", "-t", "9", "--dscp", "46", "--ecn", "1", "-M", "-p", "deadbeef",
+		"-I", "veth0", "-S", "10.77.0.7", "-S", "fd77::7", "10.78.0.1", "fd78::1")
+	status2, out2 := n.ping("-c", "1", "-w", "5", "-z", "0x1c", "-p", "ones", "-s", "24", "10.78.0.12", "fd78::c")
+	if status != 0 || status2 != 0 {
+		t.Fatalf("%s%s", out, out2)
+	}
+	did := end()
+	for addr, want := range map[string]wireOptions{
+		"10.78.0.1":  {netip.MustParseAddr("10.77.0.7"), 9, 46<<2 | 1, true, []byte("\xde\xad\xbe\xef")},
+		"fd78::1":    {netip.MustParseAddr("fd77::7"), 9, 46<<2 | 1, true, []byte("\xde\xad\xbe\xef")},
+		"10.78.0.12": {netip.MustParseAddr(client4), 64, 0x1c, false, []byte("\xff\xff\xff\xff\xff\xff\xff\xff")},
+		"fd78::c":    {netip.MustParseAddr(client6), 64, 0x1c, true, []byte("\xff\xff\xff\xff\xff\xff\xff\xff")},
+	} {
+		got := did[addr].Last
+		if got.Source != want.Source || got.TTL != want.TTL || got.TOS != want.TOS || got.DontFragment != want.DontFragment || len(got.Payload) < 16 || string(got.Payload[16:]) != string(want.Payload) {
+			t.Errorf("to %s: %+v, want %+v behind the first 16 bytes", addr, got, want)
+		}
 	}
 }
 

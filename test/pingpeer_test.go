@@ -31,6 +31,15 @@ func pingPeer() {
 type tally struct {
 	Requests, Answered, Lost, Late, Duplicate, Reordered, Corrupted, Unreachable, TTLExceeded, TooBig, OtherError uint64
 	Bits                                                                                                          []flip
+	Last                                                                                                          wireOptions
+}
+
+// wireOptions is how a request looked when it arrived.
+type wireOptions struct {
+	Source       netip.Addr
+	TTL, TOS     int
+	DontFragment bool
+	Payload      []byte
 }
 
 // flip is a bit that the peer turned over in an answer, by the byte of the ICMP message.
@@ -175,6 +184,11 @@ func (p *peer) parse(frame []byte) *request {
 	r.tally = p.tally[r.dst]
 	r.count = r.tally.Requests
 	r.tally.Requests++
+	tos := int(r.ip[1])
+	if r.family == icmp.V6 {
+		tos = int(r.ip[0]&15)<<4 | tos>>4
+	}
+	r.tally.Last = wireOptions{r.src, r.ttl, tos, r.df, m.Payload}
 	return r
 }
 
