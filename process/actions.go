@@ -127,8 +127,7 @@ func (m *master) handOver(a lifecycle.HandOver) {
 		go m.event(lifecycle.HandedOver{Worker: a.From, Err: "one of the two is gone"})
 		return
 	}
-	both := message.FeatureConnections
-	if !from.link.Has(0) || from.link.Peer().Features&both == 0 || to.link.Peer().Features&both == 0 {
+	if from.link.Peer().Features&to.link.Peer().Features&message.FeatureConnections == 0 {
 		m.log.Info("connections stay with the old worker until they end", "worker", a.From)
 		go m.event(lifecycle.HandedOver{Worker: a.From})
 		return

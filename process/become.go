@@ -62,6 +62,7 @@ type entryState struct {
 // becoming is a master on its way to another program: its links are being detached, and events wait.
 type becoming struct {
 	waiting []lifecycle.Event
+	ended   []*child
 	signals []int                           // of those events that nobody waits for, for the successor
 	files   map[lifecycle.WorkerID]*os.File // the sockets of detached links
 	states  map[lifecycle.WorkerID]link.State
@@ -155,6 +156,10 @@ func (m *master) finishBecoming(err error) {
 	m.becoming = nil
 	for id, f := range b.files {
 		c := m.children[id]
+		if c == nil { // it has ended in the meantime
+			f.Close()
+			continue
+		}
 		l, err := link.Attach(f, b.states[id], m.log)
 		if err != nil {
 			m.log.Error("a link is lost", "worker", id, "err", err)
@@ -166,9 +171,9 @@ func (m *master) finishBecoming(err error) {
 	}
 	for _, e := range b.waiting {
 		m.handle(e)
-		if end, ok := e.(lifecycle.WorkerEnded); ok && m.children[end.Worker] != nil {
-			m.forget(m.children[end.Worker])
-		}
+	}
+	for _, c := range b.ended {
+		m.processEnded(c)
 	}
 	m.handle(lifecycle.NotBecome{})
 }

@@ -135,16 +135,22 @@ func (m *master) watchProcess(c *child) {
 			case <-time.After(endGrace):
 			}
 		}
-		m.post(func() {
-			c.exit = exit
-			close(c.gone)
-			m.log.Info("a worker has ended", "worker", c.id, "pid", c.proc.PID(), "status", exit.String())
-			m.handle(lifecycle.WorkerEnded{Worker: c.id, Reason: exit.String(), Clean: exit.Known && exit.Code == 0 && exit.Signal == 0})
-			if m.becoming == nil {
-				m.forget(c)
-			}
-		})
+		c.exit = exit
+		m.post(func() { m.processEnded(c) })
 	}()
+}
+
+// processEnded takes leave of a worker whose process has ended. While the master becomes another program that is its successor's.
+func (m *master) processEnded(c *child) {
+	if m.becoming != nil {
+		m.becoming.ended = append(m.becoming.ended, c)
+		return
+	}
+	c.proc.Reap()
+	close(c.gone)
+	m.log.Info("a worker has ended", "worker", c.id, "pid", c.proc.PID(), "status", c.exit.String())
+	m.handle(lifecycle.WorkerEnded{Worker: c.id, Reason: c.exit.String(), Clean: c.exit.Known && c.exit.Code == 0 && c.exit.Signal == 0})
+	m.forget(c)
 }
 
 // forget lets go of a worker that has ended and been recorded.

@@ -19,7 +19,7 @@ type Client struct {
 
 // Dial connects to the control socket of the master that runs. Only root and the master's own user are let in.
 func Dial(ctx context.Context, path, product string) (*Client, error) {
-	l, err := dial(ctx, path, newHello(message.RoleControl, product, 0))
+	l, _, err := dial(ctx, path, newHello(message.RoleControl, product, 0))
 	if err != nil {
 		return nil, err
 	}
@@ -29,13 +29,20 @@ func Dial(ctx context.Context, path, product string) (*Client, error) {
 	return &Client{link: func() *link.Link { return l }, close: l.Close}, nil
 }
 
-func dial(ctx context.Context, path string, mine *message.Hello) (*link.Link, error) {
+// dial connects to a control socket. who has made that socket, which need not be who answers.
+func dial(ctx context.Context, path string, mine *message.Hello) (l *link.Link, who sys.Credentials, err error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", path)
 	if err != nil {
-		return nil, err
+		return nil, who, err
 	}
-	return link.Connect(ctx, c.(*net.UnixConn), mine, permitUsers(), nil)
+	u := c.(*net.UnixConn)
+	if who, err = sys.PeerCredentials(u); err != nil {
+		u.Close()
+		return nil, who, err
+	}
+	l, err = link.Connect(ctx, u, mine, permitUsers(), nil)
+	return l, who, err
 }
 
 // newHello is what this program says of itself.

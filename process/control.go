@@ -139,12 +139,15 @@ func (m *master) adopt(path string) (*lifecycle.Adopted, error) {
 	defer cancel()
 	hello := newHello(message.RoleMaster, m.o.Product, 0)
 	hello.Features |= message.FeatureAdopt
-	l, err := dial(ctx, path, hello)
+	l, who, err := dial(ctx, path, hello)
 	if errors.Is(err, os.ErrNotExist) || sys.IsRefused(err) {
 		return nil, nil // nobody listens
 	}
+	if err != nil && who.PID != os.Getpid() && sys.IsAlive(who.PID) {
+		return nil, fmt.Errorf("%w: pid %d, at %s, and it does not answer: %w", ErrRunning, who.PID, path, err)
+	}
 	if err != nil {
-		// Somebody holds the socket and does not accept: a worker that drains.
+		// Who made the socket is gone, and who holds it does not accept: a worker that drains.
 		m.log.Warn("nobody to adopt", "path", path, "err", err)
 		return nil, nil
 	}

@@ -186,9 +186,10 @@ func (e *echo) serve(c *echoConn) {
 	e.conns[c] = true
 	e.mu.Unlock()
 	e.wait.Go(func() {
-		c.ended = !c.loop()
-		close(c.resting)
-		if c.ended {
+		ended := !c.loop()
+		c.ended = ended
+		close(c.resting) // if it rests it is somebody else's from here on
+		if ended {
 			c.c.Close()
 			e.mu.Lock()
 			delete(e.conns, c)
@@ -386,7 +387,10 @@ func (e *echo) Import(all []Connection) (refused []uint64) {
 
 func (e *echo) Commit() {
 	fmt.Fprintf(os.Stderr, "committed by %d\n", os.Getpid())
-	if e.config != "" && has(e.config, "take killcommit") {
+	e.mu.Lock()
+	config := e.config
+	e.mu.Unlock()
+	if has(config, "take killcommit") {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	for _, c := range e.imported {

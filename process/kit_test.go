@@ -68,7 +68,7 @@ func testOptions(dir string, log *slog.Logger) MasterOptions {
 	l.Ready, l.HandOver, l.StopGrace, l.BackoffMin = 4*time.Second, 4*time.Second, time.Second, 50*time.Millisecond
 	return MasterOptions{
 		Product: product(), Log: log, Limits: l, Args: []string{}, Executable: filepath.Join(dir, "program"), PIDFile: filepath.Join(dir, "pid"),
-		ControlPath: filepath.Join(dir, "control"), Survive: os.Getenv("RINGWAY_TEST_SURVIVE") != "",
+		ControlPath: filepath.Join(dir, "control"), Survive: os.Getenv("RINGWAY_TEST_SURVIVE") != "", ReloadTimeout: 2 * time.Second,
 		Config: func() (Config, error) {
 			b, err := os.ReadFile(filepath.Join(dir, "config"))
 			return Config{Name: "config", Bytes: b}, err

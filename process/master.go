@@ -33,9 +33,10 @@ type MasterOptions struct {
 	PIDFile string
 	// ControlPath is the Unix socket that command lines connect to (Dial); empty for none.
 	ControlPath string
-	// Survive lets a worker outlive its master and be adopted by the next one, by way of ControlPath.
+	// Survive lets a worker outlive its master and be adopted by the next one, by way of ControlPath. The worker then holds
+	// the control socket as well, so a command line trusts it as it trusts the master.
 	Survive bool
-	// Limits of the life of workers; the zero value for the defaults.
+	// Limits of the life of workers: all of them, or the zero value for lifecycle.DefaultLimits.
 	Limits lifecycle.Limits
 	// ReloadTimeout is how long whoever asked for a reload waits at most; 0 for a minute.
 	ReloadTimeout time.Duration

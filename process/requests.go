@@ -141,7 +141,10 @@ func (m *master) operate(ctx context.Context, msg message.Message) link.Reply {
 	case *message.Status:
 		return m.status(ctx)
 	case *message.Reload:
-		return m.request(ctx, msg, func(id lifecycle.RequestID) lifecycle.Event { return lifecycle.Reload{Request: id} })
+		special := msg.Config != nil || msg.Preview || msg.IfHash != ""
+		return m.request(ctx, msg, func(id lifecycle.RequestID) lifecycle.Event {
+			return lifecycle.Reload{Request: id, Special: special}
+		})
 	case *message.Upgrade:
 		return m.request(ctx, nil, func(id lifecycle.RequestID) lifecycle.Event { return lifecycle.Upgrade{Request: id} })
 	case *message.Drain:

@@ -61,8 +61,8 @@ type Outcome struct {
 	Diff string // for people; empty if nothing changed
 }
 
-// Service is what a worker runs: the gateway. A Worker calls Start first and Drain last, and never two of Start, Reload,
-// Export, Resume and Drain at a time; Status and Reopen at any time between.
+// Service is what a worker runs: the gateway. A worker calls Start first and Drain last, and never two of Start, Reload,
+// Export, Resume and Drain at a time; Status and Reopen at any time once Start has returned.
 type Service interface {
 	// Start begins to serve. When it returns, connections are accepted. On failure nothing is left behind.
 	Start(ctx context.Context, s Setup) (Running, error)

@@ -123,7 +123,7 @@ func TestOrphanRefusesStrangers(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	// A worker that has a master is nobody's to adopt.
-	l, err := dial(t.Context(), path, newHello(message.RoleMaster, "test", 0))
+	l, _, err := dial(t.Context(), path, newHello(message.RoleMaster, "test", 0))
 	if err != nil {
 		t.Fatal(err)
 	}

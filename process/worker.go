@@ -237,7 +237,7 @@ func (w *worker) handler(l *link.Link, adopted chan struct{}) link.Handler {
 		case *message.Reload:
 			return w.reload(m)
 		case *message.Reopen:
-			if err := w.s.Reopen(); err != nil {
+			if err := w.reopen(); err != nil {
 				return link.Refuse(message.ReasonFailed, err)
 			}
 			return link.Reply{}
@@ -259,11 +259,11 @@ func (w *worker) handler(l *link.Link, adopted chan struct{}) link.Handler {
 
 func (w *worker) status() link.Reply {
 	w.mu.Lock()
-	state, told := w.state, w.told
+	state := w.state
 	w.mu.Unlock()
 	m := &message.StatusAnswer{State: state}
-	if !told {
-		return link.Reply{Message: m} // the Service has not begun
+	if state == stateStarting {
+		return link.Reply{Message: m} // the Service has nothing to tell yet
 	}
 	var err error
 	if m.JSON, err = json.Marshal(w.s.Status()); err != nil {
@@ -416,8 +416,15 @@ func (w *worker) signalled(s os.Signal) {
 	case sys.SIGTERM, sys.SIGINT:
 		w.drain(s.String())
 	case sys.SIGUSR1:
-		if err := w.s.Reopen(); err != nil {
+		if err := w.reopen(); err != nil {
 			w.log.Error("cannot reopen", "err", err)
 		}
 	}
+}
+
+func (w *worker) reopen() error {
+	if w.stateNow() == stateStarting {
+		return nil // what is open, or about to be, is new
+	}
+	return w.s.Reopen()
 }

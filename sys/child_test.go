@@ -42,15 +42,25 @@ func TestProcessWait(t *testing.T) {
 		"sleep 0.05; exit 3":  "exit status 3",
 		"kill -TERM $$; true": "signal: terminated",
 	} {
-		exit, err := start(t, script).Wait()
-		if err != nil || !exit.Known || exit.String() != want {
-			t.Errorf("%s: %v, %v", script, exit, err)
+		p := start(t, script)
+		for range 2 { // the status stays until the child is reaped
+			exit, err := p.Wait()
+			if err != nil || !exit.Known || exit.String() != want {
+				t.Errorf("%s: %v, %v", script, exit, err)
+			}
+		}
+		p.Reap()
+		if exit, err := p.Wait(); err != nil || exit.Known {
+			t.Errorf("%s: reaped, and %v, %v", script, exit, err)
 		}
 	}
 }
 
 func TestProcessSignal(t *testing.T) {
 	p := start(t, "exec sleep 60")
+	if !IsAlive(p.PID()) {
+		t.Error("it has not ended yet")
+	}
 	if err := p.Signal(SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +69,10 @@ func TestProcessSignal(t *testing.T) {
 	}
 	if err := p.Signal(SIGTERM); err != nil {
 		t.Errorf("a process that has ended: %v", err)
+	}
+	p.Reap()
+	if IsAlive(p.PID()) || IsAlive(1<<30) {
+		t.Error("alive?")
 	}
 }
 

@@ -32,6 +32,16 @@ func HoldProcess(pidfd, pid int) *Process {
 	return &Process{pid: pid, f: os.NewFile(uintptr(pidfd), "pidfd "+strconv.Itoa(pid))}
 }
 
+// IsAlive reports whether a process of that number lives; one that has ended and was not waited for does not.
+func IsAlive(pid int) bool {
+	p, err := OpenProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer p.Close()
+	return Poll(int32(p.Fd()), POLLIN) == 0
+}
+
 // PID is the process's number.
 func (p *Process) PID() int { return p.pid }
 
@@ -80,8 +90,9 @@ type siginfo struct {
 	_                     [100]byte
 }
 
-// Wait waits until the process has ended, and takes its status if it is a child of this process. It holds no thread.
-// Only one call may wait; Close makes it return os.ErrClosed.
+// Wait waits until the process has ended, and tells its status if it is a child of this process. The child stays until Reap
+// takes it away, so that the status can be asked again, also by another program that this process becomes. It holds no
+// thread. Only one call may wait; Close makes it return os.ErrClosed.
 func (p *Process) Wait() (Exit, error) {
 	raw, err := p.f.SyscallConn()
 	if err != nil {
@@ -90,7 +101,7 @@ func (p *Process) Wait() (Exit, error) {
 	var exit Exit
 	var failed error
 	if err := raw.Read(func(fd uintptr) (done bool) {
-		exit, done, failed = tryWait(int(fd))
+		exit, done, failed = tryWait(int(fd), unix.WNOWAIT)
 		return done
 	}); err != nil {
 		return Exit{}, errors.Join(os.ErrClosed, err) // the poller has an error of its own for it
@@ -98,12 +109,17 @@ func (p *Process) Wait() (Exit, error) {
 	return exit, failed
 }
 
-func tryWait(fd int) (e Exit, done bool, err error) {
+// Reap takes a child away that has ended. For other processes it does nothing.
+func (p *Process) Reap() {
+	_, _, _ = tryWait(p.Fd(), 0)
+}
+
+func tryWait(fd, flags int) (e Exit, done bool, err error) {
 	var info siginfo
-	err = unix.Waitid(unix.P_PIDFD, fd, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG, nil)
+	err = unix.Waitid(unix.P_PIDFD, fd, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|flags, nil)
 	switch {
 	case err == unix.EINTR:
-		return tryWait(fd)
+		return tryWait(fd, flags)
 	case err == unix.ECHILD: // somebody else's child
 		return Exit{}, Poll(int32(fd), POLLIN) != 0, nil
 	case err != nil:

@@ -59,8 +59,12 @@ type (
 		Worker WorkerID
 		Alive  bool
 	}
-	// Reload asks for another configuration; Upgrade, for the program that is on disk now.
-	Reload struct{ Request RequestID }
+	// Reload asks for another configuration. Special says that it is not simply the one on disk, to go over to: a preview, or
+	// one that was brought. Only a worker that serves can do that.
+	Reload struct {
+		Request RequestID
+		Special bool
+	}
 	// ReloadDone: the reload of Token was answered, one way or the other.
 	ReloadDone struct{ Token uint64 }
 	// Upgrade asks for the program that is on disk now.

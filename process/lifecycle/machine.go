@@ -73,7 +73,7 @@ type Machine struct {
 	exited   bool
 
 	reload    uint64 // the token of the reload under way; 0: none
-	waiting   []RequestID
+	waiting   []Reload
 	onReady   []RequestID // reloads that started current afresh
 	upgrade   RequestID
 	upgrading bool       // from Spawn to the end of the hand-over
@@ -152,7 +152,7 @@ func (m *Machine) Handle(now time.Time, e Event) []Action {
 	case Probed:
 		m.probed(m.find(e.Worker), e.Alive)
 	case Reload:
-		m.askReload(e.Request)
+		m.askReload(e)
 	case ReloadDone:
 		m.reloadDone(e.Token)
 	case Upgrade:

@@ -59,7 +59,7 @@ var transitions = []struct {
 	{"first start: it cannot", boot[:1], []step{{WorkerFailed{1, "no such file"}, "timer stop 1 3s"}, {ended(1, "exit status 1"), "record 1: no such file; exit: no such file"}}, "ended"},
 	{"first start: crash", boot[:1], []step{{ended(1, "signal: killed"), "record 1: signal: killed; exit: signal: killed"}}, "ended"},
 	{"first start: hang", boot[:1], []step{{fire(TimerReady, 1), "kill 1"}, {ended(1, "signal: killed"), "record 1: not ready within 30s; exit: not ready within 30s"}}, "ended"},
-	{"first start: asked for others", boot[:1], []step{{Upgrade{3}, "answer r3: the first worker is being started"}, {Reload{4}, "answer r4: the first worker is being started"}}, "starting"},
+	{"first start: asked for others", boot[:1], []step{{Upgrade{3}, "answer r3: the first worker is being started"}, {Reload{Request: 4}, "answer r4: the first worker is being started"}}, "starting"},
 	{"first start: terminated", boot[:1], []step{{Terminate{}, "notify stopping; stop 1; timer stop 1 3s"}, {ended(1, "exit status 0"), "exit"}}, "ended"},
 	{"adopted", nil, []step{{Adopted{9, time.Second}, "notify ready"}, {Upgrade{1}, "spawn 10 new fresh; timer ready 10 30s"}}, "upgrading"},
 
@@ -72,16 +72,18 @@ var transitions = []struct {
 	{"workers nobody knows", boot, []step{{ended(5, "x"), ""}, {WorkerReady{5, 0}, ""}, {WorkerFailed{5, "x"}, ""}, {WorkerWedged{5, "x"}, ""}, {HandedOver{5, ""}, ""}, {Probed{5, false}, ""}}, "running"},
 	{"ready twice", boot, []step{{WorkerReady{1, 0}, ""}}, "running"},
 
-	{"reload", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {ReloadDone{1}, "notify ready"}}, "running"},
-	{"reloads in a row", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {Reload{2}, ""}, {ReloadDone{1}, "notify ready; notify reloading; reload 1 r2"}, {ReloadDone{2}, "notify ready"}}, "running"},
-	{"two signals are one", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {Reload{0}, ""}, {Reload{0}, ""}, {ReloadDone{1}, "notify ready; notify reloading; reload 1 r0"}, {ReloadDone{2}, "notify ready"}}, "running"},
-	{"a reload that is done twice", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {ReloadDone{1}, "notify ready"}, {ReloadDone{1}, ""}}, "running"},
-	{"reload kills the worker", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {ReloadDone{1}, "notify ready"}}, "restarting"},
-	{"reload in a restart waits for it", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {Reload{4}, ""}, {WorkerReady{2, 0}, "notify ready; notify reloading; reload 2 r4"}}, "reloading"},
+	{"reload", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {ReloadDone{1}, "notify ready"}}, "running"},
+	{"reloads in a row", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {Reload{Request: 2}, ""}, {ReloadDone{1}, "notify ready; notify reloading; reload 1 r2"}, {ReloadDone{2}, "notify ready"}}, "running"},
+	{"two signals are one", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {Reload{Request: 0}, ""}, {Reload{Request: 0}, ""}, {ReloadDone{1}, "notify ready; notify reloading; reload 1 r0"}, {ReloadDone{2}, "notify ready"}}, "running"},
+	{"a reload that is done twice", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {ReloadDone{1}, "notify ready"}, {ReloadDone{1}, ""}}, "running"},
+	{"reload kills the worker", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {ReloadDone{1}, "notify ready"}}, "restarting"},
+	{"reload in a restart waits for it", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {Reload{Request: 4}, ""}, {WorkerReady{2, 0}, "notify ready; notify reloading; reload 2 r4"}}, "reloading"},
 	{"reload mends what crashes", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {ended(2, "x"), "record 2: x; timer backoff 0 100ms"},
-		{Reload{4}, "spawn 3 fresh; timer ready 3 30s"}, {Fired{Timer{Kind: TimerBackoff, Token: 1}}, ""}, {WorkerReady{3, 0}, "answer r4; notify ready"}}, "running"},
+		{Reload{Request: 4}, "spawn 3 fresh; timer ready 3 30s"}, {Fired{Timer{Kind: TimerBackoff, Token: 1}}, ""}, {WorkerReady{3, 0}, "answer r4; notify ready"}}, "running"},
+	{"a preview when no worker serves", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {Reload{Request: 3, Special: true}, ""}, {ended(2, "x"), "record 2: x; timer backoff 0 100ms; answer r3: no worker serves"},
+		{Reload{Request: 4, Special: true}, "answer r4: no worker serves"}, {Reload{Request: 5}, "spawn 3 fresh; timer ready 3 30s"}}, "restarting"},
 	{"reload does not mend it", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {ended(2, "x"), "record 2: x; timer backoff 0 100ms"},
-		{Reload{4}, "spawn 3 fresh; timer ready 3 30s"}, {ended(3, "y"), "record 3: y; answer r4: y; timer backoff 0 200ms"}}, "restarting"},
+		{Reload{Request: 4}, "spawn 3 fresh; timer ready 3 30s"}, {ended(3, "y"), "record 3: y; answer r4: y; timer backoff 0 200ms"}}, "restarting"},
 	{"a reload changes how long a drain takes", boot, []step{{WorkerTuned{1, time.Hour}, ""}, {WorkerTuned{5, 1}, ""}, {Terminate{}, "notify stopping; drain 1; timer drain 1 1h0m5s"}}, "stopping"},
 	{"reopen", boot, []step{{Reopen{}, "reopen 1"}}, "running"},
 
@@ -92,10 +94,10 @@ var transitions = []struct {
 	{"upgrade: it refuses and stays", up, []step{{WorkerFailed{2, "no"}, "timer stop 2 3s"}, {WorkerReady{2, 0}, ""}, {fire(TimerStop, 2), "kill 2"}, {ended(2, "signal: killed"), "record 2: no; demote; answer r7: the new worker: no"}}, "running"},
 	{"upgrade: ready too late", up, []step{{fire(TimerReady, 2), "kill 2"}, {WorkerReady{2, 0}, ""}, {ended(2, "k"), "record 2: not ready within 30s; demote; answer r7: the new worker: not ready within 30s"}}, "running"},
 	{"second upgrade", up, []step{{Upgrade{8}, "answer r8: an upgrade is under way already"}, ready2, {Upgrade{9}, "answer r9: an upgrade is under way already"}, given}, "running"},
-	{"upgrade waits for a reload, others wait for it", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {Upgrade{7}, ""}, {Upgrade{8}, "answer r8: an upgrade is under way already"}, {Reload{2}, ""},
+	{"upgrade waits for a reload, others wait for it", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {Upgrade{7}, ""}, {Upgrade{8}, "answer r8: an upgrade is under way already"}, {Reload{Request: 2}, ""},
 		{ReloadDone{1}, "notify ready; spawn 2 new fresh; timer ready 2 30s"}, ready2,
 		{HandedOver{Worker: 1}, "drain 1; timer drain 1 1m5s; promote; answer r7; notify ready; notify reloading; reload 2 r2"}, {ReloadDone{2}, "notify ready; become"}}, "running"},
-	{"reload during an upgrade that fails", up, []step{{Reload{2}, ""}, {ended(2, "x"), "record 2: x; demote; answer r7: the new worker: x; notify reloading; reload 1 r2"}}, "reloading"},
+	{"reload during an upgrade that fails", up, []step{{Reload{Request: 2}, ""}, {ended(2, "x"), "record 2: x; demote; answer r7: the new worker: x; notify reloading; reload 1 r2"}}, "reloading"},
 	{"upgrade: the old one crashes before the new one is ready", up, []step{{ended(1, "x"), "record 1: x; spawn 3; timer ready 3 30s"},
 		{WorkerReady{2, 0}, "stop 3; timer stop 3 3s; promote; answer r7; notify ready; become"}, {clean(3), ""}}, "running"},
 	{"upgrade: the old one was replaced before the new one is ready", up, []step{{ended(1, "x"), "record 1: x; spawn 3; timer ready 3 30s"}, {WorkerReady{3, 0}, "notify ready"},
@@ -126,14 +128,14 @@ var transitions = []struct {
 		{WorkerReady{3, 0}, "handover 2>3; timer handover 2 15s"}, {HandedOver{Worker: 2}, "drain 2; timer drain 2 1m5s; promote; answer r8; notify ready; become"}}, "running"},
 	{"afterwards: another upgrade", upgraded, []step{{Upgrade{8}, "spawn 3 new fresh; timer ready 3 30s"}}, "upgrading"},
 
-	{"terminate", boot, []step{{Terminate{}, "notify stopping; drain 1; timer drain 1 1m5s"}, {Upgrade{3}, "answer r3: ringway is about to end"}, {Reload{4}, "answer r4: ringway is about to end"}, {clean(1), "exit"}, {Terminate{}, ""}}, "ended"},
+	{"terminate", boot, []step{{Terminate{}, "notify stopping; drain 1; timer drain 1 1m5s"}, {Upgrade{3}, "answer r3: ringway is about to end"}, {Reload{Request: 4}, "answer r4: ringway is about to end"}, {clean(1), "exit"}, {Terminate{}, ""}}, "ended"},
 	{"terminate twice", boot, []step{{Terminate{}, "notify stopping; drain 1; timer drain 1 1m5s"}, {Terminate{}, "stop 1; timer stop 1 3s"}, {fire(TimerStop, 1), "kill 1"}, {ended(1, "signal: killed"), "exit"}}, "ended"},
 	{"terminate: it does not drain", boot, []step{{Terminate{}, "notify stopping; drain 1; timer drain 1 1m5s"}, {fire(TimerDrain, 1), "kill 1"}, {ended(1, "signal: killed"), "exit"}}, "ended"},
 	{"terminate: it crashes", boot, []step{{Terminate{}, "notify stopping; drain 1; timer drain 1 1m5s"}, {ended(1, "signal: killed"), "exit"}}, "ended"},
 	{"terminate in a backoff", boot, []step{{ended(1, "x"), "record 1: x; spawn 2; timer ready 2 30s"}, {ended(2, "x"), "record 2: x; timer backoff 0 100ms"}, {Terminate{}, "notify stopping; exit"}}, "ended"},
-	{"terminate during an upgrade", up, []step{{Reload{3}, ""}, {Terminate{}, "notify stopping; answer r7: ringway is about to end; answer r3: ringway is about to end; drain 1; timer drain 1 1m5s; stop 2; timer stop 2 3s"},
+	{"terminate during an upgrade", up, []step{{Reload{Request: 3}, ""}, {Terminate{}, "notify stopping; answer r7: ringway is about to end; answer r3: ringway is about to end; drain 1; timer drain 1 1m5s; stop 2; timer stop 2 3s"},
 		{WorkerReady{2, 0}, ""}, {clean(2), ""}, {clean(1), "exit"}}, "ended"},
-	{"terminate while an upgrade waits", boot, []step{{Reload{1}, "notify reloading; reload 1 r1"}, {Upgrade{7}, ""}, {Terminate{}, "notify stopping; answer r7: ringway is about to end; drain 1; timer drain 1 1m5s"}, {ReloadDone{1}, ""}, {clean(1), "exit"}}, "ended"},
+	{"terminate while an upgrade waits", boot, []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {Upgrade{7}, ""}, {Terminate{}, "notify stopping; answer r7: ringway is about to end; drain 1; timer drain 1 1m5s"}, {ReloadDone{1}, ""}, {clean(1), "exit"}}, "ended"},
 	{"terminate after an upgrade", upgraded, []step{{Terminate{}, "notify stopping; drain 2; timer drain 2 1m5s"}, {clean(2), ""}, {clean(1), "exit"}}, "ended"},
 	{"quit", boot, []step{{Quit{}, "notify stopping; stop 1; timer stop 1 3s"}, {ended(1, "exit status 0"), "exit"}}, "ended"},
 	{"quit after an upgrade", upgraded, []step{{Quit{}, "notify stopping; stop 1; timer stop 1 3s; stop 2; timer stop 2 3s"}, {clean(2), ""}, {clean(1), "exit"}}, "ended"},
@@ -201,7 +203,7 @@ func TestBounds(t *testing.T) {
 	l.Reloads, l.Draining = 2, 1
 	m := New(l)
 	run(t, m, time.Unix(0, 0), boot)
-	run(t, m, time.Unix(0, 0), []step{{Reload{1}, "notify reloading; reload 1 r1"}, {Reload{2}, ""}, {Reload{3}, ""}, {Reload{4}, "answer r4: 2 reloads wait already"}})
+	run(t, m, time.Unix(0, 0), []step{{Reload{Request: 1}, "notify reloading; reload 1 r1"}, {Reload{Request: 2}, ""}, {Reload{Request: 3}, ""}, {Reload{Request: 4}, "answer r4: 2 reloads wait already"}})
 	m = New(l)
 	run(t, m, time.Unix(0, 0), boot)
 	run(t, m, time.Unix(0, 0), []step{begin2, ready2, given, {Upgrade{8}, "answer r8: 1 workers of earlier upgrades still drain"}, {clean(1), ""}, {Upgrade{8}, "spawn 3 new fresh; timer ready 3 30s"}})

@@ -58,7 +58,10 @@ func (m *Machine) stop() {
 		m.refuse(m.upgrade, "ringway is about to end")
 		m.upgrading = false
 	}
-	for _, r := range append(m.waiting, m.onReady...) {
+	for _, r := range m.waiting {
+		m.refuse(r.Request, "ringway is about to end")
+	}
+	for _, r := range m.onReady {
 		m.refuse(r, "ringway is about to end")
 	}
 	m.waiting, m.onReady = nil, nil

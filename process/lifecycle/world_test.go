@@ -183,7 +183,7 @@ func (w *world) ask() {
 		w.handle(Upgrade{r})
 	case 1:
 		w.asked[r] = false
-		w.handle(Reload{r})
+		w.handle(Reload{r, w.r.IntN(2) == 0})
 	case 2:
 		w.handle(Reopen{})
 	}
