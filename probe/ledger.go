@@ -202,7 +202,7 @@ func (l *ledger) tell(e *Event) {
 func (l *ledger) stamp(key uint32, soft, hard, now int64) {
 	number := l.next - uint64(uint32(l.next)-key)
 	s := l.find(number)
-	if s == nil || s.queued && s.outcome != InFlight {
+	if s == nil || s.queued {
 		l.session.StampsUnknown++
 		return
 	}
