@@ -19,6 +19,7 @@ func cancelBefore(k *kit) {
 	for _, op := range []loop.Op{
 		{Code: loop.OpRecv, FD: int32(fd)},
 		{Code: loop.OpRecv, FD: int32(fd), PollFirst: true},
+		{Code: loop.OpRecvmsg, FD: int32(fd)},
 		{Code: loop.OpSend, FD: int32(full), Buf: []byte("x")},
 		{Code: loop.OpAccept, FD: int32(lfd)},
 		{Code: loop.OpPoll, FD: int32(fd), Events: sys.POLLIN},

@@ -108,6 +108,7 @@ func badDescriptor(k *kit) {
 		k.want(k.start(loop.Op{Code: loop.OpClose, FD: bad}), -sys.EBADF)
 		k.want(k.start(loop.Op{Code: loop.OpRecv, FD: bad}), -sys.EBADF)
 		k.want(k.start(loop.Op{Code: loop.OpRecv, FD: bad, PollFirst: true}), -sys.EBADF)
+		k.want(k.start(loop.Op{Code: loop.OpRecvmsg, FD: bad}), -sys.EBADF)
 		k.want(k.start(loop.Op{Code: loop.OpSend, FD: bad, Buf: []byte("x")}), -sys.EBADF)
 		k.want(k.poll(int(bad), sys.POLLIN), -sys.EBADF)
 	}

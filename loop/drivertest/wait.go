@@ -183,6 +183,8 @@ func closeInFlight(k *kit) {
 	k.recv(fd, true)
 	lfd, addr := k.listen(8)
 	k.start(loop.Op{Code: loop.OpAccept, FD: int32(lfd)})
+	packets, _ := k.udp()
+	k.start(loop.Op{Code: loop.OpRecvmsg, FD: int32(packets)})
 	k.settle()
 	k.closeAll()
 	for _, p := range k.probes {
