@@ -6,7 +6,7 @@ import (
 	"github.com/ringway/ringway/loop"
 )
 
-// Incoming is a listener whose connections a task takes one by one, where an Acceptor would be told of them. While too many wait
+// Incoming is a listener of streams whose connections a task takes one by one, where an Acceptor would be told of them. While too many wait
 // to be taken it stops accepting, and the kernel's queue fills.
 type Incoming struct {
 	ln    *Listener

@@ -119,16 +119,16 @@ func (c *PacketConfig) options(family int) []sys.OptionValue {
 }
 
 // OpenPacket opens a UDP or Unix datagram socket that is bound to the address, which any loop on the same network may take
-// over with NewPacketConn. sock and nonblock are as for OpenListener.
+// over with NewPacketConn. sock and nonblock are as for OpenListener. The file of a Unix socket is the caller's to remove.
 func OpenPacket(sock loop.Sockets, cfg PacketConfig, nonblock bool) (fd int, addr netip.AddrPort, err error) {
 	sa, err := ParseAddress(cfg.Address)
 	if err != nil {
 		return -1, addr, err
 	}
-	fd, err = openPacket(sock, &sa, sys.SOCK_DGRAM, cfg, nonblock)
+	fd, err = openPacket(sock, &sa, cfg, nonblock)
 	if port, ok := strings.CutPrefix(cfg.Address, ":"); ok && sys.IsNoFamily(err) { // this machine has no IPv6
 		if sa, err = ParseAddress("0.0.0.0:" + port); err == nil {
-			fd, err = openPacket(sock, &sa, sys.SOCK_DGRAM, cfg, nonblock)
+			fd, err = openPacket(sock, &sa, cfg, nonblock)
 		}
 	}
 	if err != nil {
@@ -142,8 +142,8 @@ func OpenPacket(sock loop.Sockets, cfg PacketConfig, nonblock bool) (fd int, add
 }
 
 // openPacket opens a socket of sa's family, sets it up, and binds it to sa if the configuration has an address.
-func openPacket(sock loop.Sockets, sa *sys.Sockaddr, kind int, cfg PacketConfig, nonblock bool) (int, error) {
-	fd, err := sock.Socket(sa.Family(), kind, nonblock)
+func openPacket(sock loop.Sockets, sa *sys.Sockaddr, cfg PacketConfig, nonblock bool) (int, error) {
+	fd, err := sock.Socket(sa.Family(), sys.SOCK_DGRAM, nonblock)
 	if err != nil {
 		return -1, err
 	}
@@ -203,7 +203,7 @@ func (n *Net) dialPacket(addr *Address, cfg PacketConfig, kind PacketKind) (*Pac
 			return nil, err
 		}
 	}
-	fd, err := openPacket(n.sock, &own, sys.SOCK_DGRAM, cfg, n.Loop.NonBlocking())
+	fd, err := openPacket(n.sock, &own, cfg, n.Loop.NonBlocking())
 	if err != nil {
 		return nil, err
 	}

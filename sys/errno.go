@@ -33,7 +33,6 @@ const (
 	EMSGSIZE     = int32(unix.EMSGSIZE)
 	EADDRINUSE   = int32(unix.EADDRINUSE)
 	EDESTADDRREQ = int32(unix.EDESTADDRREQ)
-	ETOOMANYREFS = int32(unix.ETOOMANYREFS)
 )
 
 // Error turns a negative result of an operation (-errno, as io_uring reports it) into an error that names the

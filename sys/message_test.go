@@ -294,8 +294,8 @@ func FuzzSockaddr(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 53, 127, 0, 0, 1})
 	f.Add([]byte{10, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		r := make(Received, ReceivedOverhead)
 		for n := range len(b) + 1 {
-			r := Received(block()[:ReceivedOverhead])
 			putReceived(r, uint32(copy(r[receivedHead:][:receivedName], b[:n])), ^uint32(0), 0, 0)
 			r.From()
 			r.FromPath()
