@@ -342,6 +342,7 @@ func (e *echo) Export(ctx context.Context, to Giver) error {
 		goOn()
 		return err
 	}
+	fmt.Fprintf(os.Stderr, "given away by %d\n", os.Getpid())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c := range rests {
@@ -386,7 +387,6 @@ func (e *echo) Import(all []Connection) (refused []uint64) {
 }
 
 func (e *echo) Commit() {
-	fmt.Fprintf(os.Stderr, "committed by %d\n", os.Getpid())
 	e.mu.Lock()
 	config := e.config
 	e.mu.Unlock()
