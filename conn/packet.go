@@ -34,6 +34,7 @@ type PacketConn struct {
 	local  netip.AddrPort
 	remote netip.AddrPort // of a connected socket
 
+	dropped uint32
 	in      inflow
 	out     poller
 	closeOp loop.Op
@@ -90,6 +91,7 @@ type PacketConfig struct {
 	ReceiveTOS    bool   // say the TOS byte of each
 	TOS           uint8  // of what is sent
 	Join          bool   // let the kernel join datagrams of one sender (UDP_GRO)
+	CountDrops    bool   // let Dropped count what the receive queue had no room for
 }
 
 // options are the socket options that stand for the configuration.
@@ -106,6 +108,7 @@ func (c *PacketConfig) options(family int) []sys.OptionValue {
 	set(c.ReceiveBuffer != 0, c.ReceiveBuffer, sys.SO_RCVBUF)
 	set(c.SendBuffer != 0, c.SendBuffer, sys.SO_SNDBUF)
 	set(c.Join, 1, sys.UDP_GRO)
+	set(c.CountDrops, 1, sys.SO_RXQ_OVFL)
 	set(c.ReceiveTOS, 1, sys.IP_RECVTOS) // also for what comes to a socket of IPv6 by IPv4
 	set(c.TOS != 0, int(c.TOS), sys.IP_TOS)
 	if family == sys.AF_INET6 {
@@ -255,6 +258,10 @@ func (c *PacketConn) Local() netip.AddrPort { return c.local }
 
 // Remote is where a connected socket sends to; the zero value for others and for Unix sockets.
 func (c *PacketConn) Remote() netip.AddrPort { return c.remote }
+
+// Dropped is how many messages the socket's receive queue had no room for, as of the message that was read last, with
+// PacketConfig.CountDrops.
+func (c *PacketConn) Dropped() uint32 { return c.dropped }
 
 // Credentials are those of the process at the other end of a connected Unix socket.
 func (c *PacketConn) Credentials() (Credentials, error) {

@@ -138,13 +138,70 @@ func TestPacketsPauseReceiving(t *testing.T) {
 			if n := server.in.waiting(); n < maxPackets || n > maxPackets+100 {
 				failf("%d messages wait in user space", n)
 			}
-			for i := range 600 { // the kernel's queue may have had no room for all
+			for i := range 2 * maxPackets { // the kernel's queue may have had no room for all
 				if text, _ := readOne(server); text != fmt.Sprint("message ", i) {
 					failf("%q, want number %d", text, i)
 				}
 			}
 			must(client.Close())
 			must(server.Close())
+		})
+	})
+}
+
+// TestPacketDropsAreCounted sends more than the receive queue holds: what was read and what was dropped are all that was sent.
+func TestPacketDropsAreCounted(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			server, client := e.packets(PacketConfig{CountDrops: true, ReceiveBuffer: 8 << 10})
+			const count = 400
+			for range count {
+				got(client.Write(make([]byte, 1000)))
+			}
+			read := 0
+			server.SetReadTimeout(50 * time.Millisecond)
+			for b := make([]byte, 1000); ; read++ {
+				if _, err := server.Read(b); err != nil {
+					break
+				}
+			}
+			server.SetReadTimeout(0)
+			got(client.Write([]byte("last"))) // only a message tells
+			readOne(server)
+			if n := int(server.Dropped()); n == 0 || read+n != count {
+				failf("%d read, %d dropped of %d", read, n, count)
+			}
+			must(client.Close())
+			must(server.Close())
+		})
+	})
+}
+
+// TestPacketsOfAnySizeInBatches: what one call sends is bounded in bytes too, and everything is sent all the same.
+func TestPacketsOfAnySizeInBatches(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			a, b, err := PacketPair(e.n, Unixpacket)
+			must(err)
+			out := make([]Packet, 30)
+			for i := range out {
+				out[i].Data = bytesAt(int64(i), 50_000)
+			}
+			h := e.spawn("writer", func(*loop.Task) {
+				if n := got(a.WriteBatch(out)); n != len(out) {
+					failf("%d sent", n)
+				}
+			})
+			for i := range out {
+				text, m := readOne(b)
+				if len(text) != 50_000 || m.Truncated {
+					failf("message %d has %d bytes", i, len(text))
+				}
+				checkAt(int64(i), []byte(text))
+			}
+			join(t, h)
+			must(a.Close())
+			must(b.Close())
 		})
 	})
 }

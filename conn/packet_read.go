@@ -92,7 +92,7 @@ func (r *inflow) arm() {
 func (r *inflow) fill(d []Datagram) int {
 	n := min(len(d), r.waiting())
 	for i := range n {
-		d[i].take(r.queue[r.head], r.c.kind)
+		r.c.take(&d[i], r.queue[r.head])
 		r.queue[r.head] = nil
 		r.head++
 	}
@@ -102,10 +102,11 @@ func (r *inflow) fill(d []Datagram) int {
 	return n
 }
 
-func (d *Datagram) take(b *buf.Block, kind PacketKind) {
+// take makes a Datagram of a block.
+func (c *PacketConn) take(d *Datagram, b *buf.Block) {
 	m := sys.Received(b.Data())
 	*d = Datagram{Data: m.Payload(), Truncated: m.Truncated(), block: b}
-	if kind == UDP {
+	if c.kind == UDP {
 		d.From = m.From()
 	}
 	control, complete := m.Control()
@@ -118,6 +119,9 @@ func (d *Datagram) take(b *buf.Block, kind PacketKind) {
 	d.Local, d.Interface, d.TOS, d.Segment, d.rights = a.Local, a.Interface, a.TOS, a.Segment, a.Rights
 	if d.Segment >= len(d.Data) {
 		d.Segment = 0
+	}
+	if a.HasDrops {
+		c.dropped = a.Dropped
 	}
 }
 

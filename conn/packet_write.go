@@ -18,8 +18,11 @@ type Packet struct {
 	Files   []int      // descriptors to go along (Unix); the sender keeps its own
 }
 
-// maxBatch is how many messages one call gives to the kernel.
-const maxBatch = 64
+// What one call gives to the kernel at most: it copies all of it before the thread goes on.
+const (
+	maxBatch      = 64 // messages
+	maxBatchBytes = 256 << 10
+)
 
 // WriteBatch sends the messages, in their order, and waits for room where there is none. It returns how many the kernel took:
 // fewer come with the error that concerns the next one, or, like syscall.ECONNREFUSED, one that was sent earlier.
@@ -61,14 +64,14 @@ func (c *PacketConn) TryWriteBatch(p []Packet) (int, error) {
 	}
 	sent := 0
 	for sent < len(p) {
-		batch := p[sent:min(len(p), sent+maxBatch)]
-		o := c.n.messages()
-		o.Reset()
-		for i := range batch {
-			if err := c.add(o, &batch[i]); err != nil {
+		o, size := c.n.messages(), 0
+		for o.Reset(); o.Len() < maxBatch && sent+o.Len() < len(p) && size < maxBatchBytes; {
+			next := &p[sent+o.Len()]
+			if err := c.add(o, next); err != nil {
 				o.Reset()
 				return sent, c.opError("write", err)
 			}
+			size += len(next.Data)
 		}
 		n := c.n.sock.SendMessages(c.fd, o, 0)
 		o.Reset()

@@ -7,8 +7,9 @@ import (
 	"github.com/ringway/ringway/sys"
 )
 
-// Readiness waits for a descriptor that somebody else owns and reads or writes: a device, an eventfd, a library's socket. One task
-// at a time may wait with it.
+// Readiness waits for a descriptor that somebody else owns and reads or writes: a device, an eventfd, a library's socket. It is not
+// for what a connection of this package owns, which has Readable. One Readiness at a time watches a descriptor, and one task at a
+// time waits with it.
 type Readiness struct {
 	n      *Net
 	fd     int32
