@@ -277,6 +277,12 @@ func (l *Loop) NonBlocking() bool { return l.driver.NonBlocking() }
 // Sockets are the calls on descriptors of the loop's network that answer at once.
 func (l *Loop) Sockets() Sockets { return l.driver.Sockets() }
 
+// FileOps reports whether the driver carries out operations on files.
+func (l *Loop) FileOps() bool {
+	d, ok := l.driver.(interface{ FileOps() bool })
+	return ok && d.FileOps()
+}
+
 // Submit starts an operation; op.Done gets its results.
 func (l *Loop) Submit(op *Op) {
 	l.assertOnLoop()

@@ -35,7 +35,26 @@ const (
 	// OpForget takes FD out of the driver's care, so that it may be closed by others or be given to another loop. No other
 	// operation may be in flight on it.
 	OpForget
+
+	// The operations on files are for drivers that say so (Loop.FileOps); paths are relative to the working directory.
+	OpOpen    // File.Path, Flags and Mode; N is the descriptor (openat)
+	OpRead    // into Buf, from File.Offset; N is 0 at the end (pread)
+	OpWrite   // of Buf, at File.Offset, or where the descriptor stands if that is negative (pwrite)
+	OpSync    // (fsync)
+	OpStat    // of File.Path, or of FD if that is empty, into File.Stat; Flags are statx's
+	OpRename  // File.Path to File.Target (renameat)
+	OpRemove  // File.Path; Flags are unlinkat's
+	OpMkdir   // File.Path, Mode (mkdirat)
+	OpSymlink // File.Path becomes a link to File.Target (symlinkat)
 )
+
+// FileArgs are what operations on files have beside others. Like the operation they are on the heap.
+type FileArgs struct {
+	Path, Target []byte // ended by a nought: sys.CString
+	Offset       int64
+	Flags, Mode  uint32
+	Stat         *sys.Statx
+}
 
 // Op is one operation. It is part of the record that starts it, on the heap, and belongs to the driver from Submit
 // until the Result without More. The driver does not copy what it points to.
@@ -50,6 +69,7 @@ type Op struct {
 	Buf       []byte
 	Msg       *sys.Msghdr
 	Addr      *sys.Sockaddr
+	File      *FileArgs
 	Done      Completer
 
 	Driver DriverState // the driver's own; others leave it alone

@@ -39,7 +39,12 @@ func onLoops(t *testing.T, f func(t *testing.T, task *loop.Task)) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 		t.Run(name, func(t *testing.T) { onLoop(t, cfg, f) })
 		cfg.Blocking = loop.NewBlocking(loop.BlockingLimits{Inline: true})
-		t.Run(name+" inline", func(t *testing.T) { onLoop(t, cfg, f) })
+		t.Run(name+" inline", func(t *testing.T) {
+			onLoop(t, cfg, func(t *testing.T, task *loop.Task) {
+				file.Use(task.Loop(), file.Offloaded{})
+				f(t, task)
+			})
+		})
 	}
 }
 

@@ -45,10 +45,16 @@ type Descriptor interface {
 	Close(t *loop.Task) error
 }
 
-// systems are what the loops use.
-var systems = loop.NewLocal(func(*loop.Loop) System { return Offloaded{} })
+// systems are what the loops use: Ring where the driver can, Offloaded elsewhere.
+var systems = loop.NewLocal(func(l *loop.Loop) System {
+	if l.FileOps() {
+		return Ring{}
+	}
+	return Offloaded{}
+})
 
-// Use has the tasks of l work with s instead of Offloaded, for what they open from here on. It is called on the loop.
+// Use has the tasks of l work with s instead of what suits its driver, for what they open from here on. It is called on
+// the loop.
 func Use(l *loop.Loop, s System) { *systems.Get(l) = s }
 
 // of gives the System of t's loop, unless t has been cancelled.

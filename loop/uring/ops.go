@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"fmt"
 	"unsafe"
 
 	"github.com/ringway/ringway/loop"
@@ -128,7 +127,7 @@ func (d *Driver) fill(sqe *ring.SQE, op *loop.Op) {
 	case loop.OpForget:
 		sqe.Opcode = ring.IORING_OP_NOP // the ring keeps nothing of a descriptor without operations
 	default:
-		panic(fmt.Sprintf("uring: unknown operation %d", op.Code))
+		fillFile(sqe, op)
 	}
 }
 

@@ -5,17 +5,25 @@ import "unsafe"
 // Opcodes (enum io_uring_op), as far as they are used.
 const (
 	IORING_OP_NOP          = 0
+	IORING_OP_FSYNC        = 3
 	IORING_OP_POLL_ADD     = 6
 	IORING_OP_SENDMSG      = 9
 	IORING_OP_RECVMSG      = 10
 	IORING_OP_ACCEPT       = 13
 	IORING_OP_ASYNC_CANCEL = 14
 	IORING_OP_CONNECT      = 16
+	IORING_OP_OPENAT       = 18
 	IORING_OP_CLOSE        = 19
+	IORING_OP_STATX        = 21
 	IORING_OP_READ         = 22
+	IORING_OP_WRITE        = 23
 	IORING_OP_SEND         = 26
 	IORING_OP_RECV         = 27
 	IORING_OP_SHUTDOWN     = 34
+	IORING_OP_RENAMEAT     = 35
+	IORING_OP_UNLINKAT     = 36
+	IORING_OP_MKDIRAT      = 37
+	IORING_OP_SYMLINKAT    = 38
 	IORING_OP_MSG_RING     = 40
 )
 
@@ -87,7 +95,7 @@ type SQE struct {
 	Off         uint64 // also addr2
 	Addr        uint64
 	Len         uint32
-	OpFlags     uint32 // msg_flags, accept_flags, poll32_events, cancel_flags
+	OpFlags     uint32 // msg_flags, accept_flags, poll32_events, cancel_flags, open_flags, statx_flags, unlink_flags
 	UserData    uint64
 	BufGroup    uint16 // buf_group or buf_index
 	Personality uint16
