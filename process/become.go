@@ -146,10 +146,9 @@ func (b *becoming) detach(links map[lifecycle.WorkerID]*link.Link, commands []*l
 func (m *master) finishBecoming(err error) {
 	b := m.becoming
 	if err == nil {
-		m.unlistenToSignals()
-	}
-	if err == nil {
+		restore := m.unlistenToSignals()
 		err = m.exec(b)
+		restore()
 	}
 	m.listenToSignals()
 	m.log.Error("the master stays the program that it is", "err", err)
@@ -181,15 +180,16 @@ func (m *master) finishBecoming(err error) {
 // unlistenToSignals is for the moment in which one program becomes the other and nobody can act on a signal. One that ends
 // a process ends this one: workers then drain, which is what was asked for. Others are ignored, as they would end it too;
 // what they asked for restore does unasked.
-func (m *master) unlistenToSignals() {
-	signal.Ignore(otherSignals...) // first: without it and without us they have their default action
-	signal.Stop(m.signals)         // and it waits for those that are on their way to us
-	for {                          // those that came before
+func (m *master) unlistenToSignals() (restore func()) {
+	signal.Ignore(signalsOf(otherSignals)...) // first: without it and without us they have their default action
+	restore = sys.DefaultAction(endingSignals...)
+	signal.Stop(m.signals) // it waits for those that are on their way to us
+	for {                  // those that came before
 		select {
 		case s := <-m.signals:
 			m.signalled(s)
 		default:
-			return
+			return restore
 		}
 	}
 }

@@ -156,7 +156,11 @@ func (s *setup) install(from, name string) {
 		s.t.Fatal(err)
 	}
 	tmp := filepath.Join(s.dir, "."+name)
-	if err := os.WriteFile(tmp, b, 0o755); err != nil {
+	// A child that is forked while the file is open for writing keeps it so until its exec, and nobody can run it.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(tmp, b, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	if err := os.Rename(tmp, filepath.Join(s.dir, name)); err != nil {
@@ -284,11 +288,7 @@ func (s *setup) reload(r ReloadRequest) (out ReloadResult, err error) {
 // address is where a listener can be reached.
 func (s *setup) address() string {
 	s.t.Helper()
-	st, err := s.status()
-	if err != nil || len(st.Listeners) == 0 {
-		s.t.Fatalf("%+v, %v", st, err)
-	}
-	return st.Listeners[0].Bound
+	return s.until("listening", func(st MasterStatus) bool { return len(st.Listeners) > 0 }).Listeners[0].Bound
 }
 
 // eventually waits for what needs a moment.

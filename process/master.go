@@ -83,9 +83,17 @@ const inboxSize = 256
 
 // The signals that a master acts on: those that end it, and the others.
 var (
-	endingSignals = []os.Signal{sys.SIGINT, sys.SIGTERM, sys.SIGQUIT}
-	otherSignals  = []os.Signal{sys.SIGHUP, sys.SIGUSR1, sys.SIGUSR2}
+	endingSignals = []sys.Signal{sys.SIGINT, sys.SIGTERM, sys.SIGQUIT}
+	otherSignals  = []sys.Signal{sys.SIGHUP, sys.SIGUSR1, sys.SIGUSR2}
 )
+
+// signalsOf are signals as os/signal takes them.
+func signalsOf(all []sys.Signal) (out []os.Signal) {
+	for _, s := range all {
+		out = append(out, s)
+	}
+	return out
+}
 
 // RunMaster is the life of a master: it starts a worker, keeps one serving whatever happens, acts on signals, and returns
 // when all has ended. It does not return from an upgrade that goes well: the process then is the new program, which calls
@@ -106,8 +114,8 @@ func RunMaster(o MasterOptions) error {
 }
 
 func (m *master) listenToSignals() {
-	signal.Notify(m.signals, endingSignals...)
-	signal.Notify(m.signals, otherSignals...)
+	signal.Notify(m.signals, signalsOf(endingSignals)...)
+	signal.Notify(m.signals, signalsOf(otherSignals)...)
 }
 
 func newMaster(o MasterOptions) (*master, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -211,6 +212,28 @@ func TestDupAboveAndKeepOnExec(t *testing.T) {
 	}
 	if !IsOpen(fd) || IsOpen(1<<20) || IsSocket(fd) {
 		t.Error("what is open, and what is a socket?")
+	}
+}
+
+// TestDefaultAction takes Go's handler of a signal away and brings it back.
+func TestDefaultAction(t *testing.T) {
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, SIGTERM)
+	defer signal.Stop(c)
+	restore := DefaultAction(SIGTERM)
+	var now sigaction
+	setAction(SIGTERM, nil, &now)
+	restore()
+	if now.handler != 0 {
+		t.Errorf("the handler is %#x", now.handler)
+	}
+	if err := syscall.Kill(os.Getpid(), SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c:
+	case <-time.After(5 * time.Second):
+		t.Error("the handler has not come back")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,6 +82,34 @@ func FdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 // at its start, before it has handlers, all that end a process.
 func Exec(path string, argv, env []string) error {
 	return &os.PathError{Op: "execve", Path: path, Err: unix.Exec(path, argv, env)}
+}
+
+// sigaction is struct sigaction as the kernel has it on 64-bit machines.
+type sigaction struct {
+	handler, flags, restorer uintptr
+	mask                     uint64
+}
+
+// DefaultAction gives signals that end a process their default action in the kernel, past Go's handlers: while a thread
+// runs one of those another thread's exec may end it, and the signal is lost. restore brings the handlers back.
+func DefaultAction(signals ...Signal) (restore func()) {
+	old := make([]sigaction, len(signals))
+	for i, s := range signals {
+		setAction(s, &sigaction{}, &old[i])
+	}
+	return func() {
+		for i, s := range signals {
+			setAction(s, &old[i], nil)
+		}
+	}
+}
+
+// setAction cannot fail for a signal that can be caught.
+func setAction(s Signal, act, old *sigaction) {
+	_, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)), unsafe.Sizeof(act.mask), 0, 0)
+	if e != 0 {
+		panic(fmt.Sprintf("sys: rt_sigaction of %v: %v", s, e))
+	}
 }
 
 // SetName names the process as ps and top show it; the kernel keeps 15 bytes.
