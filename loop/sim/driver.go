@@ -220,7 +220,7 @@ func (d *Driver) Reap() int {
 func (d *Driver) take() {
 	f := &d.w.cfg.Faults
 	portion := len(d.results)
-	if f.Portion > 0 {
+	if f.Portion > 0 && d.w.mode == running { // how often a loop turns while time stands still is not for the seed to say
 		portion = min(portion, 1+d.dice.below(f.Portion))
 	}
 	left := d.results[:0]
