@@ -15,7 +15,7 @@ var ErrTooLarge = errors.New("body larger than the limit")
 
 // Body reads the body of one message from a connection (RFC 9112 §6.3). It is reused from message to message.
 type Body struct {
-	c       *conn.Conn
+	c       conn.Stream
 	dec     http1.ChunkDecoder
 	framing http1.Framing
 	left    int64 // Length: bytes still to come
@@ -38,7 +38,7 @@ type Limits struct {
 }
 
 // Start makes b the body of a message on c whose head has been consumed.
-func (b *Body) Start(c *conn.Conn, framing http1.Framing, length int64, lim Limits) {
+func (b *Body) Start(c conn.Stream, framing http1.Framing, length int64, lim Limits) {
 	b.c, b.framing, b.left = c, framing, length
 	b.max, b.read, b.timeout = lim.Size, 0, lim.Timeout
 	b.held, b.next, b.taken, b.ended, b.err = 0, nil, 0, false, nil
@@ -195,16 +195,17 @@ func (b *Body) Trailers() *header.Fields {
 // Close gives the lent chunk back.
 func (b *Body) Close() { b.release() }
 
-// Splice offers the rest of a body of known length when nothing of it is buffered.
+// Splice offers the rest of a body of known length when nothing of it is buffered. What comes encrypted cannot be spliced.
 func (b *Body) Splice() (src *conn.Conn, n int64, timeout time.Duration) {
-	if b.framing != http1.Length || b.err != nil || b.max > 0 && b.read+b.left > b.max {
+	c, plain := b.c.(*conn.Conn)
+	if !plain || b.framing != http1.Length || b.err != nil || b.max > 0 && b.read+b.left > b.max {
 		return nil, 0, 0
 	}
 	b.release()
-	if len(b.c.Buffered()) > 0 || b.c.Err() != nil {
+	if len(c.Buffered()) > 0 || c.Err() != nil {
 		return nil, 0, 0
 	}
-	return b.c, b.left, b.timeout
+	return c, b.left, b.timeout
 }
 
 // Spliced notes what was taken past this side.

@@ -24,7 +24,7 @@ type Head struct {
 
 // Read reads one head from c into p, which has been Reset, and leaves what follows it unconsumed. got reports whether
 // any byte of the head had come when reading failed. The head's slices are valid until Free.
-func (h *Head) Read(c *conn.Conn, p headParser, lim *http1.Limits) (got bool, err error) {
+func (h *Head) Read(c conn.Stream, p headParser, lim *http1.Limits) (got bool, err error) {
 	for {
 		data, err := c.ReadBuf()
 		if err != nil {
@@ -64,7 +64,7 @@ func (h *Head) Read(c *conn.Conn, p headParser, lim *http1.Limits) (got bool, er
 }
 
 // extend adds data to the head's block and parses on.
-func (h *Head) extend(c *conn.Conn, data []byte, p headParser, lim *http1.Limits) (int, error) {
+func (h *Head) extend(c conn.Stream, data []byte, p headParser, lim *http1.Limits) (int, error) {
 	if err := h.store(c, data); err != nil {
 		return 0, err
 	}
@@ -73,7 +73,7 @@ func (h *Head) extend(c *conn.Conn, data []byte, p headParser, lim *http1.Limits
 }
 
 // store appends data to the block, moving to a large one when the small one is full.
-func (h *Head) store(c *conn.Conn, data []byte) error {
+func (h *Head) store(c conn.Stream, data []byte) error {
 	have := 0
 	if h.block != nil {
 		have = h.block.Len
@@ -87,7 +87,7 @@ func (h *Head) store(c *conn.Conn, data []byte) error {
 	return nil
 }
 
-func (h *Head) grow(c *conn.Conn, need int) error {
+func (h *Head) grow(c conn.Stream, need int) error {
 	var b *buf.Block
 	if need <= conn.SmallBlock {
 		b = c.Net().Small()

@@ -24,7 +24,7 @@ const (
 
 // Out is a message on its way out: a head in a block, then a body.
 type Out struct {
-	Conn    *conn.Conn
+	Conn    conn.Stream
 	Block   *buf.Block // the head; Send owns it
 	Body    exchange.Body
 	Chunked bool
@@ -187,7 +187,8 @@ func (o *Out) finish() error {
 // splice moves the rest of the body inside the kernel, if it is long enough and nothing stands between.
 func (o *Out) splice() (bool, error) {
 	s, ok := o.Body.(exchange.Splicer)
-	if !ok || o.Chunked || o.copies {
+	dst, plain := o.Conn.(*conn.Conn)
+	if !ok || !plain || o.Chunked || o.copies {
 		return false, nil
 	}
 	src, n, timeout := s.Splice()
@@ -199,7 +200,7 @@ func (o *Out) splice() (bool, error) {
 	}
 	src.SetReadTimeout(timeout)
 	o.Conn.SetWriteTimeout(o.Timeout)
-	moved, err := conn.Splice(o.Task, o.Conn, src, n, func(int64) {
+	moved, err := conn.Splice(o.Task, dst, src, n, func(int64) {
 		src.SetReadTimeout(timeout)
 		o.Conn.SetWriteTimeout(o.Timeout)
 	})

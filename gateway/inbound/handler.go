@@ -100,7 +100,7 @@ func (h *Handler) Serve(fd, maxConns int) {
 func (h *Handler) Accept(c *conn.Conn) {
 	h.Counters.Accepted++
 	h.Counters.Active++
-	s := &session{h: h, c: c}
+	s := &session{h: h, c: c, under: c}
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
 	if h.proxies != nil {

@@ -143,7 +143,7 @@ func (r *request) RequestRead() {
 	s.watching = true
 	s.c.Watch(s)
 	if s.c.Err() != nil {
-		s.Readable(s.c)
+		s.Readable(s.under)
 		return
 	}
 	if !r.in.KeepAlive {

@@ -25,7 +25,8 @@ const (
 // task.
 type session struct {
 	h        *Handler
-	c        *conn.Conn
+	c        conn.Stream // what requests are read from and responses written to
+	under    *conn.Conn  // what carries it: the same, unless it is encrypted
 	task     loop.Handle
 	active   bool // a task serves it
 	watching bool // the request has been read: what arrives now concerns the next one, or is the client's leaving
@@ -59,11 +60,11 @@ func (s *session) rest() {
 }
 
 // Readable starts a task for the next request, or cancels the one whose client has left.
-func (s *session) Readable(c *conn.Conn) {
-	err := c.Err()
+func (s *session) Readable(*conn.Conn) {
+	err := s.c.Err()
 	switch {
 	case !s.active && err != nil:
-		_ = c.Close()
+		_ = s.c.Close()
 	case !s.active:
 		s.active = true
 		s.task = s.h.n.Loop.Spawn("http1", s)
@@ -79,16 +80,16 @@ var errClientClosed = errs.New(errs.ClientClosed, "the client closed the connect
 const watchLate = 20 * time.Millisecond
 
 // Expired closes a connection that was at rest for too long, or begins to watch a client.
-func (s *session) Expired(c *conn.Conn) {
+func (s *session) Expired(*conn.Conn) {
 	switch {
 	case !s.active:
 		if s.header {
 			s.refuse(metrics.ProxyHeaderTimeout, errDeadline)
 		}
-		_ = c.Close()
+		_ = s.c.Close()
 	case s.watching:
-		c.SetReadTimeout(0)
-		c.Arm()
+		s.c.SetReadTimeout(0)
+		s.c.Arm()
 	}
 }
 
@@ -125,7 +126,7 @@ func (s *session) Run(t *loop.Task) {
 
 // readProxy takes the PROXY header from the connection; false says that there is nothing to serve yet, or any more.
 func (s *session) readProxy() bool {
-	e, err := preface.ReadProxy(s.c)
+	e, err := preface.ReadProxy(s.under)
 	if err != nil {
 		if end := preface.ProxyEnd(err); end != metrics.ClientClosed && end != metrics.ClientReset {
 			s.refuse(end, err)

@@ -87,7 +87,7 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 			k.SetReadTimeout(set.ResponseHead)
 		}
 		tx.resp.Reset(x.Request.Method)
-		if got, err = tx.head.Read(k.Conn, &tx.resp, &set.HTTP1); err != nil {
+		if got, err = tx.head.Read(k.Stream, &tx.resp, &set.HTTP1); err != nil {
 			return got || interims > 0, err
 		}
 		if tx.resp.Status >= 200 {
@@ -105,7 +105,7 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	x.HeadAt = l.Now()
 	k.Expect(tx.resp.Framing == http1.Length && tx.resp.ContentLength >= http1io.SpliceLimit)
 	k.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
-	tx.body.Start(k.Conn, tx.resp.Framing, tx.resp.ContentLength, http1io.Limits{HTTP1: &set.HTTP1, Timeout: set.Read})
+	tx.body.Start(k.Stream, tx.resp.Framing, tx.resp.ContentLength, http1io.Limits{HTTP1: &set.HTTP1, Timeout: set.Read})
 	x.Response = exchange.Response{Status: tx.resp.Status, Reason: tx.resp.Reason, Fields: &tx.resp.Fields, Owner: tx}
 	switch tx.resp.Framing {
 	case http1.Length:
@@ -151,7 +151,7 @@ func (tx *transaction) send() error {
 		k.SetWriteTimeout(set.Write)
 		return k.Send(b)
 	}
-	tx.pump.out = http1io.Out{Conn: k.Conn, Block: b, Body: body, Chunked: x.Request.ContentLength < 0, Timeout: set.Write, Task: x.Task}
+	tx.pump.out = http1io.Out{Conn: k.Stream, Block: b, Body: body, Chunked: x.Request.ContentLength < 0, Timeout: set.Write, Task: x.Task}
 	if p, ok := body.(exchange.Prompt); ok && p.Prompt() {
 		if err := tx.pump.out.Send(); err != nil {
 			return err

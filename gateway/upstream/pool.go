@@ -43,9 +43,11 @@ func (e *Endpoint) Cluster() *Cluster { return e.cluster }
 // Conn is a connection to an endpoint. While it is pooled a receive is pending on it, so that its end is noticed at
 // once.
 type Conn struct {
-	*conn.Conn
+	conn.Stream
 	Endpoint *Endpoint
-	Reused   bool // it has carried a request before
+	// Under is what carries the Stream: the same, unless that is encrypted.
+	Under  *conn.Conn
+	Reused bool // it has carried a request before
 	// Carried is what the outbound handler keeps from request to request.
 	Carried any
 
@@ -192,7 +194,7 @@ func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
 		e.Counters.CountError(err)
 		return nil, err
 	}
-	c := &Conn{Conn: k, Endpoint: e, pooled: -1}
+	c := &Conn{Stream: k, Under: k, Endpoint: e, pooled: -1}
 	e.Counters.Active++
 	return c, nil
 }

@@ -178,7 +178,7 @@ func (s *tunnel) join(k *upstream.Conn) {
 	s.h.Counters.BytesIn += uint64(s.Forwarded)
 	s.relay.Totals = [2]*uint64{&s.h.Counters.BytesIn, &s.h.Counters.BytesOut}
 	s.relay.OnEnd = s.parted
-	s.relay.Start(s.Client, k.Conn, s.h.times.tunnel)
+	s.relay.Start(s.Client, k.Under, s.h.times.tunnel)
 }
 
 // parted is called when the relay has ended and both connections are closed.
