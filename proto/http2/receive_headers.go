@@ -1,0 +1,294 @@
+package http2
+
+import (
+	"errors"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ringway/ringway/proto/header"
+	"github.com/ringway/ringway/proto/http1"
+)
+
+// block is the field section that is being received. It must be decoded whole whatever becomes of it, because HPACK's table
+// depends on all of it (RFC 9113 §4.3).
+type block struct {
+	open          bool // more frames must continue it
+	endStream     bool
+	mode          blockMode
+	id            StreamID
+	size          int // compressed bytes so far
+	continuations int
+	stream        *Stream     // whose it is; nil for a new stream and where it is ignored
+	message       *Message    // what it is decoded to
+	fault         StreamError // found before the fields; Reason "" for none
+}
+
+// blockMode is what becomes of a field section.
+type blockMode uint8
+
+const (
+	blockIgnore  blockMode = iota // decoded for the table's sake
+	blockRefuse                   // the same, and the stream is refused
+	blockRequest                  // opens a stream
+	blockHead                     // a response
+	blockTrailers
+)
+
+// startHeaders decides what a HEADERS frame is (RFC 9113 §5.1, §8.1).
+func (c *Conn) startHeaders(h FrameHeader) error {
+	if err := streamZero(h, false); err != nil {
+		return err
+	}
+	if h.prefixLen() > int(h.Length) {
+		return sizeError(h.Type)
+	}
+	c.block = block{id: h.Stream, endStream: h.Flags.Has(FlagEndStream)}
+	if err := c.blockFor(h); err != nil {
+		return err
+	}
+	if c.block.mode > blockRefuse {
+		c.startMessage()
+	}
+	c.decoder.SetEmitEnabled(c.block.mode > blockRefuse)
+	c.block.open = true
+	c.in.stage = stageBlock
+	if h.prefixLen() > 0 {
+		c.in.stage = stagePrefix
+	}
+	return nil
+}
+
+// blockFor finds the stream and the mode.
+func (c *Conn) blockFor(h FrameHeader) error {
+	b := &c.block
+	s := c.streams.get(h.Stream)
+	switch {
+	case s != nil && s.state.canReceive():
+		b.stream = s
+		switch {
+		case s.received == phaseHead:
+			b.mode = blockHead
+		case !b.endStream:
+			b.fault = StreamError{s.id, ProtocolError, "trailers that do not end the stream"}
+		default:
+			b.mode = blockTrailers
+		}
+		return nil
+	case s != nil:
+		b.fault = StreamError{s.id, StreamClosed, "HEADERS for a stream that its sender has ended"}
+		return nil
+	case c.role == Server && h.Stream&1 == 1 && h.Stream > c.lastPeer:
+		return c.newRequest(h.Stream)
+	case c.endings.ours.has(h.Stream):
+		return c.control(costFrame)
+	case c.endings.peers.has(h.Stream) || c.role == Client && !c.idle(h.Stream):
+		return ConnectionError{StreamClosed, "HEADERS for a stream that is closed"}
+	}
+	return ConnectionError{ProtocolError, "HEADERS with a stream identifier that may not be used"}
+}
+
+// newRequest decides whether the peer may open a stream.
+func (c *Conn) newRequest(id StreamID) error {
+	if id > c.lastSaid {
+		return c.control(costFrame) // it has been told that this will not be looked at (RFC 9113 §6.8)
+	}
+	c.lastPeer = id
+	if c.open >= c.cfg.MaxConcurrentStreams {
+		c.block.mode = blockRefuse
+		return c.control(costFrame)
+	}
+	c.block.mode = blockRequest
+	return nil
+}
+
+func (c *Conn) startMessage() {
+	c.block.message = c.pool.message()
+	k := kindTrailers
+	switch c.block.mode {
+	case blockRequest:
+		k = kindRequest
+	case blockHead:
+		k = kindResponse
+	}
+	c.block.message.reset(k)
+}
+
+// dropBlock gives the message back that is being received.
+func (c *Conn) dropBlock() {
+	c.pool.releaseMessage(c.block.message)
+	c.block = block{}
+}
+
+func (c *Conn) startContinuation(h FrameHeader) error {
+	if !c.block.open {
+		return ConnectionError{ProtocolError, "CONTINUATION that continues nothing"}
+	}
+	c.block.continuations++
+	if c.block.continuations > c.cfg.MaxContinuations {
+		return ConnectionError{EnhanceYourCalm, "a field section in too many frames"}
+	}
+	c.in.stage = stageBlock
+	if h.Length == 0 {
+		return c.control(costFrame)
+	}
+	return nil
+}
+
+// headerField is called by the decoder for each field.
+func (c *Conn) headerField(f hpack.HeaderField) {
+	if c.block.mode > blockRefuse && !c.block.message.field(f.Name, f.Value, c.cfg) {
+		c.decoder.SetEmitEnabled(false)
+	}
+}
+
+// readBlock decodes what is there of a fragment.
+func (c *Conn) readBlock(b []byte) (n int, more bool, err error) {
+	in, blk := &c.in, &c.block
+	n = min(len(b), in.left)
+	in.left -= n
+	blk.size += n
+	if blk.size > c.cfg.MaxHeaderBlock {
+		return n, false, ConnectionError{EnhanceYourCalm, "a field section that is too large"}
+	}
+	if n > 0 {
+		if _, err := c.decoder.Write(b[:n]); err != nil {
+			return n, false, decodingError(err)
+		}
+		if blk.message != nil && blk.message.bomb {
+			return n, false, ConnectionError{EnhanceYourCalm, "a field section that is too large by far"}
+		}
+	}
+	if in.left > 0 {
+		return n, false, nil
+	}
+	c.skip(in.pad)
+	if !in.head.Flags.Has(FlagEndHeaders) {
+		return n, true, nil
+	}
+	blk.open = false
+	if err := c.decoder.Close(); err != nil {
+		return n, false, decodingError(err)
+	}
+	return n, true, c.endBlock()
+}
+
+func decodingError(err error) error {
+	if errors.Is(err, hpack.ErrStringLength) {
+		return ConnectionError{EnhanceYourCalm, "a field that is too large"}
+	}
+	return ConnectionError{CompressionError, "a field section cannot be decoded"}
+}
+
+// endBlock acts on a field section that is there whole, and keeps nothing of one that brought nothing.
+func (c *Conn) endBlock() error {
+	err := c.actOnBlock()
+	if c.block.message != nil {
+		c.pool.releaseMessage(c.block.message)
+		c.block.message = nil
+	}
+	return err
+}
+
+func (c *Conn) actOnBlock() error {
+	b := &c.block
+	m := b.message
+	if b.mode > blockRefuse {
+		fault := m.finish(c.cfg.ExtendedConnect && c.role == Server)
+		if b.fault.Reason == "" && fault != "" {
+			b.fault = StreamError{b.id, ProtocolError, fault}
+		}
+		if m.TooLarge {
+			if err := c.fault(costOversize); err != nil {
+				return err
+			}
+		}
+	}
+	if b.fault.Reason != "" {
+		return b.fault
+	}
+	switch b.mode {
+	case blockRefuse:
+		if err := c.reply(); err != nil {
+			return err
+		}
+		c.endings.ours.add(b.id, c.endings.limit)
+		c.out = ResetFrame{b.id, RefusedStream}.Append(c.output())
+	case blockRequest:
+		return c.request(m)
+	case blockHead:
+		return c.response(b.stream, m)
+	case blockTrailers:
+		return c.trailers(b.stream, m)
+	}
+	return nil
+}
+
+// request opens a stream (RFC 9113 §8.3.1).
+func (c *Conn) request(m *Message) error {
+	b := &c.block
+	if m.Method == http1.CONNECT {
+		m.ContentLength = -1
+	}
+	if b.endStream && m.ContentLength > 0 {
+		return StreamError{b.id, ProtocolError, "a body was announced and does not come"}
+	}
+	s := c.newStream(b.id, Open)
+	c.open++
+	s.message, s.received, s.length = m, phaseBody, m.ContentLength
+	b.message = nil
+	if v, ok := m.Get(header.Priority); ok {
+		s.priority, _ = ParsePriority9218(v)
+	}
+	c.earlyPriorityOf(s)
+	if b.endStream {
+		c.endReceived(s)
+	}
+	c.event = Event{Kind: EventHeaders, Stream: s, Message: m, EndStream: b.endStream}
+	return nil
+}
+
+// response takes an interim or the final head of a response (RFC 9113 §8.1, §8.3.2).
+func (c *Conn) response(s *Stream, m *Message) error {
+	b := &c.block
+	if m.Status < 200 && !m.TooLarge {
+		if b.endStream {
+			return StreamError{s.id, ProtocolError, "an interim response that ends the stream"}
+		}
+		c.lent, b.message = m, nil
+		c.event = Event{Kind: EventHeaders, Stream: s, Message: m}
+		return nil
+	}
+	switch {
+	case s.isHead || m.Status == 204 || m.Status == 304:
+		s.length = 0
+	case s.connect && m.Status < 300:
+		m.DelID(header.ContentLength)
+		m.ContentLength = -1
+	default:
+		s.length = m.ContentLength
+	}
+	if b.endStream && s.length > 0 {
+		return StreamError{s.id, ProtocolError, "a body was announced and does not come"}
+	}
+	s.message, s.received = m, phaseBody
+	b.message = nil
+	c.event = Event{Kind: EventHeaders, Stream: s, Message: m, EndStream: b.endStream}
+	if b.endStream {
+		c.endReceived(s)
+	}
+	return nil
+}
+
+// trailers take the end of a message.
+func (c *Conn) trailers(s *Stream, m *Message) error {
+	switch {
+	case m.TooLarge:
+		return StreamError{s.id, EnhanceYourCalm, "trailers that are too large"}
+	case s.length > 0:
+		return StreamError{s.id, ProtocolError, "the body has not the length that Content-Length says"}
+	}
+	s.trailers, c.block.message = m, nil
+	c.event = Event{Kind: EventTrailers, Stream: s, Message: m, EndStream: true}
+	c.endReceived(s)
+	return nil
+}
