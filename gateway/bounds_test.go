@@ -10,7 +10,7 @@ import (
 // TestClientBounds: clients leave a quarter of the descriptors to upstreams, and every loop of a listener gets one at least.
 func TestClientBounds(t *testing.T) {
 	listener := func(n int) *inbound.Spec { return &inbound.Spec{Limits: inbound.Limits{Connections: n}} }
-	g := &Gateway{log: slog.New(slog.DiscardHandler), spec: &Spec{Listeners: map[string]*inbound.Spec{"a": listener(60000), "b": listener(20000), "c": listener(1)}}}
+	spec := &Spec{Listeners: map[string]*inbound.Spec{"a": listener(60000), "b": listener(20000), "c": listener(1)}}
 	for _, test := range []struct {
 		files   uint64
 		a, b, c int
@@ -20,7 +20,7 @@ func TestClientBounds(t *testing.T) {
 		{60000, 24998, 20000, 2},
 		{0, 2, 2, 2},
 	} {
-		got := g.clientBounds(test.files, 2)
+		got := clientBounds(spec, test.files, 2, slog.New(slog.DiscardHandler))
 		if got["a"] != test.a || got["b"] != test.b || got["c"] != test.c {
 			t.Errorf("%d descriptors: %v", test.files, got)
 		}
@@ -42,9 +42,8 @@ func TestClientBoundsOfSessions(t *testing.T) {
 		{60000, 1000, 20000, 13000, 1000},
 		{1000, 6000, 20000, 1000, 6000},
 	} {
-		g := &Gateway{log: slog.New(slog.DiscardHandler), spec: &Spec{Listeners: map[string]*inbound.Spec{
-			"web": listener(inbound.HTTP, test.web), "db": listener(inbound.TCP, test.db)}}}
-		if got := g.clientBounds(test.files, 2); got["web"] != test.wantW || got["db"] != test.want {
+		spec := &Spec{Listeners: map[string]*inbound.Spec{"web": listener(inbound.HTTP, test.web), "db": listener(inbound.TCP, test.db)}}
+		if got := clientBounds(spec, test.files, 2, slog.New(slog.DiscardHandler)); got["web"] != test.wantW || got["db"] != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
 	}

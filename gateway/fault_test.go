@@ -286,8 +286,8 @@ func TestHalfCloseFinish(t *testing.T) {
 
 // filters puts filters into the one route of a running gateway.
 func (r *rig) filters(f ...filter.Filter) {
-	p := r.g.parts[0]
-	p.loop.On(func() { p.handlers[0].(*inbound.Handler).Targets[0].Chain.Filters = f })
+	p := r.g.current().parts[0]
+	p.loop.On(func() { p.handlers[0].(*inbound.Handler).Terms().Targets[0].Chain.Filters = f })
 }
 
 type filterFunc func(x *exchange.Exchange, next filter.Next) error

@@ -1,74 +1,71 @@
 package gateway
 
 import (
-	"math/rand/v2"
+	"slices"
+	"time"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/filter"
 	"github.com/ringway/ringway/gateway/inbound"
-	"github.com/ringway/ringway/gateway/inbound/tcp"
-	"github.com/ringway/ringway/gateway/outbound"
-	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/metrics"
 )
 
-// part is what one loop has of the gateway. It is built and used on that loop.
+// part is what one loop has of the gateway. It is used on that loop.
 type part struct {
 	loop     *loop.Loop
 	net      *conn.Net
 	clusters map[string]*upstream.Cluster
-	handlers []handler
+	handlers []handler // in the order of the listeners' names
+	leaving  []handler // of listeners that are no more, while they have connections
+	slot     int       // which of the access log's producers is its own
+
+	// doors are the queues that its gates have, by listener. Only who changes the gateway knows them, not the loop.
+	doors map[string][]uint64
 }
 
 // handler is one listener on this loop, of whatever protocol.
 type handler interface {
-	// Serve accepts connections from a listening socket, at most so many at a time.
-	Serve(fd, maxConns int)
-	// Drain stops accepting and lets what goes on come to its end.
+	// Gate is what it accepts from.
+	Gate() *inbound.Gate
+	// SetAccess changes where requests are logged.
+	SetAccess(*accesslog.Producer)
+	// Drain stops accepting and lets what goes on come to its end, at once where nothing does.
 	Drain()
+	// Retire stops accepting and lets every client have the answer to what it may have sent; those that are silent for so long
+	// are let go.
+	Retire(patience time.Duration)
 	// CloseAll cuts off what still goes on.
 	CloseAll()
 	// Conns is the number of open connections.
 	Conns() int
-	// Label is the listener's name in metrics.
+	// Label is the listener's name.
 	Label() string
 	// Snapshot is the counters as they are now.
 	Snapshot() metrics.ListenerCounters
 }
 
-// build makes the part of loop l. sockets are this loop's listening sockets, by listener.
-func (g *Gateway) build(l *loop.Loop, sockets map[string]int) *part {
+// newPart makes the part of a loop, with nothing in it yet. It runs on that loop.
+func newPart(l *loop.Loop, heads, slot int) *part {
 	lim := conn.DefaultLimits()
-	lim.SmallBlocks = g.spec.Runtime.Heads
-	p := &part{loop: l, net: conn.NewNet(l, lim), clusters: map[string]*upstream.Cluster{}}
+	lim.SmallBlocks = heads
+	p := &part{loop: l, net: conn.NewNet(l, lim), slot: slot, clusters: map[string]*upstream.Cluster{}, doors: map[string][]uint64{}}
 	l.OnTrim(p.net.Trim)
-	for name, r := range g.resolved {
-		p.clusters[name] = upstream.NewCluster(p.net, r)
-	}
-	for _, name := range g.names {
-		h := g.handler(p, name)
-		p.handlers = append(p.handlers, h)
-		h.Serve(sockets[name], share(g.bounds[name], len(g.loops), l.ID()))
-	}
 	return p
 }
 
-// handler makes the handler of a listener.
-func (g *Gateway) handler(p *part, name string) handler {
-	s := g.spec.Listeners[name]
-	access, ids := g.access.Producer(p.loop.ID()), inbound.NewIDs(rand.Uint64())
-	if s.Protocol == inbound.TCP {
-		return tcp.New(p.net, tcp.Config{
-			Name: name, Spec: s, Names: g.serverNames[name], Targets: p.tunnels(s.Sessions()), Log: g.log, Access: access, IDs: ids,
-		})
+// named is the handler of a listener, nil if there is none.
+func (p *part) named(name string) handler {
+	for _, h := range p.handlers {
+		if h.Label() == name {
+			return h
+		}
 	}
-	return inbound.New(p.net, inbound.Config{
-		Name: name, Spec: s, Table: g.tables[name], Targets: p.targets(s.Routes), Log: g.log, Access: access, IDs: ids,
-	})
+	return nil
 }
 
 // share splits a bound over the loops; the first ones take what is left over, and each has at least one.
@@ -78,32 +75,6 @@ func share(bound, loops, id int) int {
 		n++
 	}
 	return max(n, 1)
-}
-
-func (p *part) targets(routes []route.Spec) []inbound.Target {
-	out := make([]inbound.Target, len(routes))
-	for i := range routes {
-		r := &routes[i]
-		t := inbound.Target{Name: r.Name, Cluster: r.Cluster}
-		for j := range r.Filters {
-			t.Chain.Filters = append(t.Chain.Filters, r.Filters[j].Build())
-		}
-		t.Chain.End = nowhere{}
-		if c := p.clusters[r.Cluster]; c != nil {
-			t.Chain.End = outbound.NewHandler(c)
-		}
-		out[i] = t
-	}
-	return out
-}
-
-// tunnels are what a layer 4 listener's routes lead to.
-func (p *part) tunnels(routes []route.Spec) []tcp.Target {
-	out := make([]tcp.Target, len(routes))
-	for i := range routes {
-		out[i] = tcp.Target{Name: routes[i].Name, To: outbound.NewTunnel(p.clusters[routes[i].Cluster])}
-	}
-	return out
 }
 
 // nowhere ends the chain of a route whose filters answer.
@@ -117,15 +88,18 @@ var _ filter.Handler = nowhere{}
 
 // drain lets the part come to rest.
 func (p *part) drain() {
-	for _, h := range p.handlers {
+	for _, h := range p.all() {
 		h.Drain()
 	}
 }
 
+// all are the handlers, those too that are leaving.
+func (p *part) all() []handler { return slices.Concat(p.handlers, p.leaving) }
+
 // conns is the number of client connections.
 func (p *part) conns() int {
 	n := 0
-	for _, h := range p.handlers {
+	for _, h := range p.all() {
 		n += h.Conns()
 	}
 	return n
@@ -133,7 +107,7 @@ func (p *part) conns() int {
 
 // end closes every connection, clients' and upstreams'.
 func (p *part) end() {
-	for _, h := range p.handlers {
+	for _, h := range p.all() {
 		h.Drain()
 		h.CloseAll()
 	}
@@ -142,21 +116,21 @@ func (p *part) end() {
 	}
 }
 
-// snapshot adds the part's counters to s.
-func (p *part) snapshot(s *metrics.Snapshot) {
+// snapshot adds the part's counters to s. One part is the first: it tells what is not counted by loop.
+func (p *part) snapshot(s *metrics.Snapshot, first bool) {
 	st := p.loop.Stats()
 	s.Loops = append(s.Loops, metrics.Loop{ID: p.loop.ID(), LoopCounters: metrics.LoopCounters{
 		Ticks: st.Ticks, Tasks: uint64(st.Live), Spawned: st.Spawned, Polls: st.Polls, Completions: st.Driver.Completed,
 		Submissions: st.Driver.Submitted, Enters: st.Driver.Enters, Timers: uint64(st.Timers), Posted: st.Posted, Panics: st.Panics,
 		Stalls: st.Stalls, StalledNs: uint64(st.Stalled), Delays: st.Delays,
 	}})
-	for _, h := range p.handlers {
+	for _, h := range p.all() {
 		s.Listeners = append(s.Listeners, metrics.Listener{Name: h.Label(), ListenerCounters: h.Snapshot()})
 	}
 	for _, c := range p.clusters {
 		m := metrics.Cluster{Name: c.Name, ClusterCounters: c.Counters}
-		if p.loop.ID() == 0 {
-			m.Endpoints, m.Available = uint64(len(c.Endpoints)), uint64(len(c.Endpoints))
+		if first {
+			m.Endpoints, m.Available = uint64(len(c.Endpoints)), uint64(len(c.Chosen()))
 		}
 		s.Clusters = append(s.Clusters, m)
 		for _, e := range c.Endpoints {

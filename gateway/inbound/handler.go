@@ -2,7 +2,6 @@ package inbound
 
 import (
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/ringway/ringway/conn"
@@ -12,7 +11,6 @@ import (
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/metrics"
-	"github.com/ringway/ringway/proto/http1"
 )
 
 // Target is what a route leads to on one loop.
@@ -24,13 +22,9 @@ type Target struct {
 
 // Config is what a listener needs on one loop.
 type Config struct {
-	Name    string
-	Spec    *Spec
-	Table   *route.Table // compiled from Spec.Routes
-	Targets []Target     // by route.Rule.Index
-	Log     *slog.Logger
-	Access  *accesslog.Producer // nil: off
-	IDs     *IDs
+	Name string
+	Log  *slog.Logger
+	IDs  *IDs
 }
 
 // IDs numbers a loop's requests from a random start.
@@ -52,59 +46,47 @@ type Handler struct {
 	Counters metrics.ListenerCounters
 
 	n          *conn.Net
-	ln         *conn.Listener
-	http1      http1.Limits
-	bodyMax    int64
-	times      times
-	half       HalfClose
-	maxReqs    int
-	proxies    *preface.Policy
+	gate       *Gate
+	terms      *Terms
+	access     *accesslog.Producer // nil: off
 	complaints Complaints
-	forward    forwarder
 	matcher    route.Matcher
 	date       date
 	sessions   map[*session]struct{}
 	free       []*request
-	draining   bool
+	draining   bool          // every response is its connection's last
+	closes     bool          // and connections at rest are closed
+	patience   time.Duration // while draining: for what may be on its way
 }
 
-type times struct{ head, idle, read, write, proxy time.Duration }
-
-// New makes the handler; Serve gives it connections.
+// New makes the handler. It serves by the terms that Apply gives it, what its Gate accepts.
 func New(n *conn.Net, c Config) *Handler {
-	s := c.Spec
-	lim := http1.DefaultLimits()
-	lim.MaxHead, lim.MaxLine, lim.MaxFields = int(s.Limits.Head), int(s.Limits.Line), s.Limits.Fields
-	t := &s.Timeouts
-	h := &Handler{Config: c, n: n, http1: lim, bodyMax: int64(s.Limits.Body), half: s.HalfClose, maxReqs: s.Limits.Requests,
-		times:   times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std(), proxy: t.ProxyHeader.Std()},
-		forward: newForwarder(&s.Forwarded),
-		proxies: preface.NewPolicy(s.Proxy), complaints: Complaints{Log: c.Log, Listener: c.Name},
-		sessions: map[*session]struct{}{},
-	}
-	for i := range h.Targets {
-		if h.Targets[i].Name == "" {
-			h.Targets[i].Name = "#" + strconv.Itoa(i)
-		}
-	}
+	h := &Handler{Config: c, n: n, complaints: Complaints{Log: c.Log, Listener: c.Name}, sessions: map[*session]struct{}{}}
+	h.gate = NewGate(n, h.accept)
 	return h
 }
 
-// Serve accepts connections from the listening socket fd, which it owns from then on; maxConns is this loop's share of
-// the listener's bound.
-func (h *Handler) Serve(fd, maxConns int) {
-	h.ln = conn.Listen(h.n, fd, conn.ListenConfig{Address: h.Spec.Address, MaxConns: maxConns}, h)
-}
+// Gate is what the handler accepts from.
+func (h *Handler) Gate() *Gate { return h.gate }
 
-// Accept starts a connection's life.
-func (h *Handler) Accept(c *conn.Conn) {
+// Apply makes t the terms of every request that begins from now on.
+func (h *Handler) Apply(t *Terms) { h.terms = t }
+
+// Terms are those in force.
+func (h *Handler) Terms() *Terms { return h.terms }
+
+// SetAccess makes p take what is logged from now on; nil: nothing is.
+func (h *Handler) SetAccess(p *accesslog.Producer) { h.access = p }
+
+// accept starts a connection's life.
+func (h *Handler) accept(d *Door, c *conn.Conn) {
 	h.Counters.Accepted++
 	h.Counters.Active++
-	s := &session{h: h, c: c, under: c}
+	s := &session{h: h, c: c, under: c, door: d}
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
-	if h.proxies != nil {
-		verdict := h.proxies.Judge(c.Remote().Addr())
+	if h.terms.proxies != nil {
+		verdict := h.terms.proxies.Judge(c.Remote().Addr())
 		if s.header = verdict == preface.Header; verdict == preface.Untrusted {
 			s.refuse(metrics.UntrustedProxy, errUntrusted)
 			c.Abort()
@@ -113,7 +95,7 @@ func (h *Handler) Accept(c *conn.Conn) {
 	}
 	s.rest()
 	if h.draining { // it came just before, and its request with it or never
-		c.SetReadTimeout(lingerTime)
+		c.SetReadTimeout(h.patience)
 	}
 }
 
@@ -123,24 +105,29 @@ func (h *Handler) Label() string { return h.Name }
 // Snapshot is the counters as they are now.
 func (h *Handler) Snapshot() metrics.ListenerCounters {
 	c := h.Counters
-	if h.ln != nil {
-		c.Paused, c.Capped = h.ln.Paused, h.ln.Capped
-	}
+	c.Paused, c.Capped = h.gate.Waits()
 	return c
 }
 
 // Drain stops accepting, closes connections at rest and lets those in use finish their request.
 func (h *Handler) Drain() {
-	if h.draining {
-		return
-	}
-	h.draining = true
-	if h.ln != nil {
-		h.ln.Close()
-	}
+	h.draining, h.closes, h.patience = true, true, lingerTime
+	h.gate.Close()
 	for s := range h.sessions {
 		if !s.active {
 			_ = s.c.Close()
+		}
+	}
+}
+
+// Retire stops accepting and lets each connection carry the request that is on its way, or may be: a client that has not been
+// told cannot know that the next one would come too late. What is silent for patience is closed.
+func (h *Handler) Retire(patience time.Duration) {
+	h.draining, h.patience = true, patience
+	h.gate.Close()
+	for s := range h.sessions {
+		if !s.active {
+			s.c.SetReadTimeout(patience)
 		}
 	}
 }

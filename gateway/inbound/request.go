@@ -19,6 +19,7 @@ import (
 type request struct {
 	exchange.Exchange
 	s      *session
+	terms  *Terms // those that were in force when it began
 	in     http1.Request
 	head   http1io.Head
 	body   http1io.Body
@@ -51,7 +52,7 @@ func (h *Handler) put(r *request) {
 	r.head.Free()
 	r.body.Close()
 	r.Exchange.Reset()
-	r.s, r.err, r.out = nil, nil, http1io.Out{}
+	r.s, r.terms, r.err, r.out = nil, nil, nil, http1io.Out{}
 	if len(h.free) < maxFree {
 		h.free = append(h.free, r)
 	}
@@ -63,10 +64,11 @@ func (s *session) serve(t *loop.Task) bool {
 	r := h.take(s)
 	defer h.put(r)
 	r.sent, r.status = 0, 0
+	r.terms = h.terms
 	r.Task, r.Net, r.Start, r.Listener = t, h.n, h.n.Loop.Now(), h.Name
 	r.in.Reset()
-	s.c.SetReadTimeout(h.times.head)
-	got, err := r.head.Read(s.c, &r.in, &h.http1)
+	s.c.SetReadTimeout(r.terms.times.head)
+	got, err := r.head.Read(s.c, &r.in, &r.terms.http1)
 	s.c.SetReadTimeout(0)
 	if err != nil {
 		return r.refuse(got, err)
@@ -103,14 +105,14 @@ func (r *request) begin() {
 	if in.Minor == 0 {
 		r.Request.Protocol = "HTTP/1.0"
 	}
-	r.body.Start(r.s.c, in.Framing, in.ContentLength, http1io.Limits{HTTP1: &h.http1, Size: h.bodyMax, Timeout: h.times.read})
+	r.body.Start(r.s.c, in.Framing, in.ContentLength, http1io.Limits{HTTP1: &r.terms.http1, Size: r.terms.bodyMax, Timeout: r.terms.times.read})
 	switch in.Framing {
 	case http1.Length:
 		r.Request.Body, r.Request.ContentLength = &r.body, in.ContentLength
 	case http1.Chunked:
 		r.Request.Body, r.Request.ContentLength = &r.body, -1
 	}
-	h.forward.apply(&r.Exchange, r.s.peer)
+	r.terms.forward.apply(&r.Exchange, r.s.peer)
 }
 
 // handle routes the exchange and passes it through the route's filters to the upstream.
@@ -119,10 +121,10 @@ func (r *request) handle() error {
 	if r.in.Method == http1.CONNECT {
 		return errs.New(errs.NotImplemented, "CONNECT").Public("this gateway opens no tunnels for CONNECT")
 	}
-	if h.bodyMax > 0 && r.in.ContentLength > h.bodyMax {
+	if r.terms.bodyMax > 0 && r.in.ContentLength > r.terms.bodyMax {
 		return errs.New(errs.PayloadTooLarge, "request body announced as larger than the limit")
 	}
-	rule, how := h.matcher.Match(h.Table, r.in.Authority, r.in.Path, r.in.MethodToken)
+	rule, how := h.matcher.Match(r.terms.Table, r.in.Authority, r.in.Path, r.in.MethodToken)
 	switch how {
 	case route.NotFound:
 		return errs.New(errs.NoRoute, "no route for this host and path")
@@ -132,7 +134,7 @@ func (r *request) handle() error {
 	case route.BadPath:
 		return errs.New(errs.BadRequest, "route request").Public("the path leads above the root")
 	}
-	target := &h.Targets[rule.Index]
+	target := &r.terms.Targets[rule.Index]
 	r.Route = target.Name
 	return target.Chain.Handle(&r.Exchange)
 }
@@ -224,7 +226,7 @@ func (r *request) record() {
 	now := h.n.Loop.Now()
 	h.Counters.BytesIn += uint64(r.in.HeadLen) + uint64(r.body.Read())
 	h.Counters.Duration.Observe(now - r.Start)
-	if h.Access.Enabled() {
+	if h.access.Enabled() {
 		r.log(now)
 	}
 }
@@ -247,5 +249,5 @@ func (r *request) log(now int64) {
 	rec.UserAgent, _ = r.in.Get(header.UserAgent)
 	r.note = r.AppendID(r.note[:0])
 	rec.RequestID = r.note
-	h.Access.Push(&rec)
+	h.access.Push(&rec)
 }

@@ -102,7 +102,7 @@ func (r *request) send() (keep bool, err error) {
 	}
 	refused := r.abandoned()
 	r.s.linger = r.s.linger || refused
-	keep = r.in.KeepAlive && !untilClose && !refused && !h.draining && (h.maxReqs == 0 || r.s.requests < h.maxReqs)
+	keep = r.in.KeepAlive && !untilClose && !refused && !h.draining && (r.terms.maxReqs == 0 || r.s.requests < r.terms.maxReqs)
 
 	b := h.n.Small()
 	if b == nil {
@@ -123,7 +123,7 @@ func (r *request) send() (keep bool, err error) {
 	if b, err = http1io.Fit(h.n, b, out); err != nil {
 		return false, err
 	}
-	r.out = http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: h.times.write, Task: r.Task}
+	r.out = http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: r.terms.times.write, Task: r.Task}
 	err = r.out.Send()
 	r.sent = r.out.Sent
 	return keep, err
@@ -179,6 +179,6 @@ func (r *request) Informational(status int, fields *header.Fields) error {
 	if err != nil {
 		return nil
 	}
-	r.s.c.SetWriteTimeout(r.s.h.times.write)
+	r.s.c.SetWriteTimeout(r.terms.times.write)
 	return r.s.c.Send(b)
 }

@@ -27,6 +27,7 @@ type session struct {
 	h        *Handler
 	c        conn.Stream // what requests are read from and responses written to
 	under    *conn.Conn  // what carries it: the same, unless it is encrypted
+	door     *Door
 	task     loop.Handle
 	active   bool // a task serves it
 	watching bool // the request has been read: what arrives now concerns the next one, or is the client's leaving
@@ -51,10 +52,13 @@ func (s *session) rest() {
 	s.active, s.watching = false, false
 	s.c.Multishot(s.requests > 0) // a connection that carries one request needs one receive
 	s.c.Watch(s)
-	if s.header {
-		s.c.SetReadTimeout(s.h.times.proxy)
-	} else {
-		s.c.SetReadTimeout(s.h.times.idle)
+	switch {
+	case s.header:
+		s.c.SetReadTimeout(s.h.terms.times.proxy)
+	case s.h.draining: // the last response went out just before
+		s.c.SetReadTimeout(s.h.patience)
+	default:
+		s.c.SetReadTimeout(s.h.terms.times.idle)
 	}
 	s.c.Arm()
 }
@@ -68,7 +72,7 @@ func (s *session) Readable(*conn.Conn) {
 	case !s.active:
 		s.active = true
 		s.task = s.h.n.Loop.Spawn("http1", s)
-	case s.watching && err != nil && (err != io.EOF || s.h.half == Cancel):
+	case s.watching && err != nil && (err != io.EOF || s.h.terms.half == Cancel):
 		s.h.n.Loop.Cancel(s.task, errClientClosed)
 	}
 }
@@ -104,7 +108,7 @@ func (s *session) Run(t *loop.Task) {
 			s.end(t)
 			return
 		}
-		if s.h.draining {
+		if s.h.closes {
 			_ = s.c.Close()
 			return
 		}
@@ -177,7 +181,7 @@ func (s *session) end(t *loop.Task) {
 // lingerOn ends the sending side and reads on for a while, so that the client gets the response before a reset that its
 // unread bytes would cause (RFC 9112 §9.6).
 func (s *session) lingerOn() {
-	s.c.SetWriteTimeout(s.h.times.write)
+	s.c.SetWriteTimeout(s.h.terms.times.write)
 	if s.c.CloseWrite() != nil {
 		return
 	}
@@ -197,9 +201,7 @@ func (s *session) closed(*conn.Conn) {
 	delete(s.h.sessions, s)
 	s.h.Counters.Active--
 	s.h.Counters.Closed++
-	if s.h.ln != nil {
-		s.h.ln.Release()
-	}
+	s.door.Release()
 }
 
 // gone reports whether err means that the client is not there to be answered.

@@ -26,6 +26,9 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 		x.Client.RequestRead()
 	}
 	first := h.Cluster.Pick()
+	if first == nil {
+		return noEndpoint(h.Cluster)
+	}
 	e, fresh := first, false
 	for others := 0; ; x.Retries++ {
 		x.Endpoint = e.Name
@@ -47,6 +50,11 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 			return err
 		}
 	}
+}
+
+// noEndpoint says that all endpoints were taken out of the choice.
+func noEndpoint(c *upstream.Cluster) error {
+	return errs.New(errs.NoEndpoint, "every endpoint of cluster "+c.Name+" is drained")
 }
 
 // unreached reports whether no byte of the request can have reached a server, so that another may be tried whatever

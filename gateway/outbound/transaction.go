@@ -30,6 +30,7 @@ type transaction struct {
 	head http1io.Head
 	body http1io.Body
 	pump pump
+	set  *upstream.Settings // those that it began with
 	open bool
 	wait bool // for the response's head
 }
@@ -42,7 +43,7 @@ func carry(x *exchange.Exchange, k *upstream.Conn, again bool) error {
 		tx.pump.tx = tx
 		k.Carried = tx
 	}
-	tx.x, tx.open = x, true
+	tx.x, tx.set, tx.open = x, k.Endpoint.Cluster().Settings, true
 	returned := false
 	defer func() {
 		if !returned { // a filter's body panicked
@@ -78,7 +79,7 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	x, k := tx.x, tx.k
 	l := x.Net.Loop
 	x.SentAt = l.Now()
-	set := &k.Endpoint.Cluster().Settings
+	set := tx.set
 	tx.wait = true
 	for interims := 0; ; interims++ {
 		if tx.pump.running { // the time starts with the body's end; what the pool or the last response had set is over
@@ -145,7 +146,7 @@ func (tx *transaction) send() error {
 	if err != nil {
 		return err
 	}
-	set := &k.Endpoint.Cluster().Settings
+	set := tx.set
 	body := x.Request.Body
 	if body == nil {
 		k.SetWriteTimeout(set.Write)
@@ -172,7 +173,7 @@ func (tx *transaction) sent() {
 // due starts the time for the response's head.
 func (tx *transaction) due() {
 	if tx.wait {
-		tx.k.SetReadTimeout(tx.k.Endpoint.Cluster().Settings.ResponseHead)
+		tx.k.SetReadTimeout(tx.set.ResponseHead)
 	}
 }
 
@@ -224,7 +225,7 @@ func (tx *transaction) close(reusable bool) {
 	}
 	tx.body.Close()
 	tx.head.Free()
-	tx.x = nil
+	tx.x, tx.set = nil, nil
 	tx.k.Release(reusable)
 }
 

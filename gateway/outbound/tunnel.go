@@ -21,6 +21,9 @@ func NewTunnel(c *upstream.Cluster) *Tunnel { return &Tunnel{picker{Cluster: c}}
 func (h *Tunnel) Open(x *session.Session) (*upstream.Conn, error) {
 	x.Cluster, x.DialAt = h.Cluster.Name, x.Net.Loop.Now()
 	first := h.Cluster.Pick()
+	if first == nil {
+		return nil, errs.From(errs.UpstreamConnectFailed, noEndpoint(h.Cluster), "choose an endpoint")
+	}
 	e := first
 	for others := 0; ; x.Retries++ {
 		x.Endpoint = e.Name

@@ -60,6 +60,9 @@ func (s *Spec) Validate(c *config.Check) {
 	}
 }
 
+// ConfigKey is the route's name, by which a difference of configurations tells it from the others.
+func (s *Spec) ConfigKey() string { return s.Name }
+
 func (s *Spec) answers() bool {
 	for i := range s.Filters {
 		if s.Filters[i].Answers() {

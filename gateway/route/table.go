@@ -53,6 +53,12 @@ func Compile(specs []Spec) *Table {
 			t.only = r
 		}
 	}
+	for _, m := range [...]map[string]*group{t.hosts, t.wildcards} {
+		for _, g := range m {
+			g.sort()
+		}
+	}
+	t.any.sort()
 	return t
 }
 
@@ -78,21 +84,28 @@ func (t *Table) group(host string) *group {
 func (g *group) add(r *Rule) {
 	switch {
 	case r.exact != "":
-		g.exact[r.exact] = insert(g.exact[r.exact], r)
+		g.exact[r.exact] = append(g.exact[r.exact], r)
 	case r.regex != nil:
-		g.regex = insert(g.regex, r)
+		g.regex = append(g.regex, r)
 	case r.prefix != "":
-		g.prefixes[r.prefix] = insert(g.prefixes[r.prefix], r)
+		g.prefixes[r.prefix] = append(g.prefixes[r.prefix], r)
 	default:
-		g.any = insert(g.any, r)
+		g.any = append(g.any, r)
 	}
 }
 
-// insert keeps rules with a method before those without, and otherwise the order of the file.
-func insert(list []*Rule, r *Rule) []*Rule {
-	list = append(list, r)
-	slices.SortStableFunc(list, func(a, b *Rule) int { return cmp.Compare(breadth(a), breadth(b)) })
-	return list
+// sort puts rules with a method before those without, and otherwise keeps the order of the file.
+func (g *group) sort() {
+	byBreadth := func(a, b *Rule) int { return cmp.Compare(breadth(a), breadth(b)) }
+	slices.SortStableFunc(g.regex, byBreadth)
+	slices.SortStableFunc(g.any, byBreadth)
+	for _, m := range [...]map[string][]*Rule{g.exact, g.prefixes} {
+		for _, list := range m {
+			if len(list) > 1 {
+				slices.SortStableFunc(list, byBreadth)
+			}
+		}
+	}
 }
 
 // breadth is how many methods a rule is for, roughly: HEAD is its own, but GET is for both.

@@ -14,9 +14,16 @@ const MaxEndpoints = 4096
 // to it, each to one turn at least.
 const maxTurns = 2 * MaxEndpoints
 
-// newOrder works the order out for at most MaxEndpoints weights.
+// newOrder works the order out for at most MaxEndpoints weights. What has none is left out: the order is of places among those
+// that have one.
 func newOrder(weights []int) []uint16 {
-	shares, total := shares(weights)
+	var some []int
+	for _, w := range weights {
+		if w > 0 {
+			some = append(some, w)
+		}
+	}
+	shares, total := shares(some)
 	current := make([]int, len(shares))
 	order := make([]uint16, total)
 	for i := range order {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,28 +89,87 @@ func resolve(ctx context.Context, address string) (conn.Address, error) {
 	return conn.AddressOf(netip.AddrPortFrom(best, uint16(n)))
 }
 
-// Cluster is one loop's part of a cluster.
-type Cluster struct {
-	Name      string
-	Settings  Settings
-	Endpoints []*Endpoint
-	Counters  metrics.ClusterCounters
-	schedule  schedule
-	closing   bool
+// Same reports whether r and o say the same.
+func (r *Resolved) Same(o *Resolved) bool {
+	return r != nil && o != nil && r.Settings == o.Settings && slices.Equal(r.Weights, o.Weights) &&
+		slices.EqualFunc(r.Addresses, o.Addresses, func(a, b conn.Address) bool { return a.String() == b.String() })
 }
 
-// NewCluster makes the part of the loop behind n.
+// Reweighted is r with other weights, in the order of its endpoints; 0 takes an endpoint out of the choice.
+func (r *Resolved) Reweighted(weights []int) *Resolved {
+	o := *r
+	o.Weights, o.order = weights, newOrder(weights)
+	return &o
+}
+
+// Cluster is one loop's part of a cluster.
+type Cluster struct {
+	Name string
+	// Settings are replaced whole by Update: what began with the old ones may go on with them.
+	Settings  *Settings
+	Endpoints []*Endpoint
+	Counters  metrics.ClusterCounters
+
+	n        *conn.Net
+	chosen   []*Endpoint // those with a weight, which the schedule is of
+	schedule schedule
+	closing  bool
+}
+
+// NewCluster makes the part of the loop behind n. It may be called outside the loop; everything else is for the loop.
 func NewCluster(n *conn.Net, r *Resolved) *Cluster {
-	c := &Cluster{Name: r.Name, Settings: r.Settings, schedule: schedule{order: r.order}}
-	c.schedule.next = n.Loop.ID() % len(r.order) // so that loops do not all begin with the same endpoint
-	for i := range r.Addresses {
-		c.Endpoints = append(c.Endpoints, newEndpoint(n, c, r.Addresses[i]))
+	c := &Cluster{Name: r.Name, n: n}
+	c.Update(r)
+	if len(c.schedule.order) > 0 {
+		c.schedule.next = n.Loop.ID() % len(c.schedule.order) // so that loops do not all begin with the same endpoint
 	}
 	return c
 }
 
-// Pick chooses the endpoint whose turn it is.
-func (c *Cluster) Pick() *Endpoint { return c.Endpoints[c.schedule.turn()] }
+// Update goes over to r. Endpoints that stay keep their connections, counters and whoever waits for them; the pools of those
+// that go, or have no weight any more, are emptied, and connections in use follow when they are given back.
+func (c *Cluster) Update(r *Resolved) {
+	had := map[string]*Endpoint{}
+	for _, e := range c.Endpoints {
+		had[e.Name] = e
+	}
+	c.Settings = &r.Settings
+	c.Endpoints, c.chosen = make([]*Endpoint, 0, len(r.Addresses)), nil
+	for i := range r.Addresses {
+		name := r.Addresses[i].String()
+		e := had[name]
+		if e == nil {
+			e = newEndpoint(c.n, c, r.Addresses[i])
+		}
+		delete(had, name)
+		c.Endpoints = append(c.Endpoints, e)
+		if e.retired = r.Weights[i] == 0; e.retired {
+			e.closeIdle()
+			continue
+		}
+		c.chosen = append(c.chosen, e)
+		e.resize()
+	}
+	for _, e := range had {
+		e.retired = true
+		e.closeIdle()
+	}
+	next := c.schedule.next
+	if c.schedule = (schedule{order: r.order}); len(r.order) > 0 {
+		c.schedule.next = next % len(r.order)
+	}
+}
+
+// Pick chooses the endpoint whose turn it is; nil if none may be chosen.
+func (c *Cluster) Pick() *Endpoint {
+	if len(c.chosen) == 0 {
+		return nil
+	}
+	return c.chosen[c.schedule.turn()]
+}
+
+// Chosen are the endpoints that Pick chooses from.
+func (c *Cluster) Chosen() []*Endpoint { return c.chosen }
 
 // Close closes the pooled connections; those in use follow when they are given back.
 func (c *Cluster) Close() {

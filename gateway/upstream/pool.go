@@ -23,6 +23,7 @@ type Endpoint struct {
 	idle    []*Conn // last in, first out: the warmest is used next
 	open    int     // connections, those being made included
 	waiting []*waiter
+	retired bool // no request is to choose it any more, so that nothing is kept for the next
 }
 
 func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
@@ -218,7 +219,7 @@ func (c *Conn) Release(reusable bool) {
 	e := c.Endpoint
 	lim := &e.cluster.Settings.Pool
 	c.requests++
-	if !reusable || e.cluster.closing || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
+	if !reusable || e.cluster.closing || e.retired || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
 		c.drop()
 		return
 	}
@@ -288,6 +289,17 @@ func (c *Conn) Readable(*conn.Conn) { c.Discard() }
 
 // Expired is called when a pooled connection was not used for too long.
 func (c *Conn) Expired(*conn.Conn) { c.Discard() }
+
+// resize holds the endpoint to bounds that may have changed.
+func (e *Endpoint) resize() {
+	for len(e.idle) > e.cluster.Settings.Pool.Idle {
+		e.idle[0].Discard() // the coldest
+	}
+	for had := -1; len(e.waiting) > 0 && had != len(e.waiting); {
+		had = len(e.waiting)
+		e.offerSlot()
+	}
+}
 
 func (e *Endpoint) closeIdle() {
 	for n := len(e.idle); n > 0; n = len(e.idle) {

@@ -71,6 +71,9 @@ func (e *EndpointSpec) FromScalar(s string) error {
 	return nil
 }
 
+// ConfigKey is the address, by which a difference of configurations tells an endpoint from the others.
+func (e *EndpointSpec) ConfigKey() string { return e.Address }
+
 // Validate reports an address that cannot be dialled.
 func (e *EndpointSpec) Validate(c *config.Check) {
 	if msg := AddressFault(e.Address); msg != "" {

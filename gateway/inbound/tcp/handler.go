@@ -24,13 +24,9 @@ type Target struct {
 
 // Config is what a listener needs on one loop.
 type Config struct {
-	Name    string
-	Spec    *inbound.Spec
-	Names   *route.Names // compiled from Spec.Sessions
-	Targets []Target     // by what Names finds
-	Log     *slog.Logger
-	Access  *accesslog.Producer // nil: off
-	IDs     *inbound.IDs
+	Name string
+	Log  *slog.Logger
+	IDs  *inbound.IDs
 }
 
 // Handler is one listener on one loop.
@@ -39,10 +35,9 @@ type Handler struct {
 	Counters metrics.ListenerCounters
 
 	n          *conn.Net
-	ln         *conn.Listener
-	proxies    *preface.Policy
-	times      times
-	helloSize  int
+	gate       *inbound.Gate
+	terms      *Terms
+	access     *accesslog.Producer // nil: off
 	complaints inbound.Complaints
 	sessions   map[*tunnel]struct{}
 	hellos     []*tls.ClientHello // for reuse
@@ -50,36 +45,55 @@ type Handler struct {
 	draining   bool
 }
 
+// Terms are what a listener does with sessions on one loop. They do not change; a reload gives the handler others, and a session
+// keeps those that it began with.
+type Terms struct {
+	Names   *route.Names // compiled from Spec.Sessions
+	Targets []Target     // by what Names finds
+
+	proxies   *preface.Policy
+	times     times
+	helloSize int
+}
+
 type times struct{ proxy, hello, tunnel time.Duration }
 
-// New makes the handler; Serve gives it connections.
-func New(n *conn.Net, c Config) *Handler {
-	t := &c.Spec.Timeouts
-	h := &Handler{Config: c, n: n, proxies: preface.NewPolicy(c.Spec.Proxy), helloSize: int(c.Spec.Limits.ClientHello),
-		times:      times{proxy: t.ProxyHeader.Std(), hello: t.ClientHello.Std(), tunnel: t.Tunnel.Std()},
-		complaints: inbound.Complaints{Log: c.Log, Listener: c.Name},
-		sessions:   map[*tunnel]struct{}{},
-	}
-	h.Counters.Sessions.Layer4 = true
-	for i := range h.Targets {
-		if h.Targets[i].Name == "" && c.Spec.Cluster == "" {
-			h.Targets[i].Name = "#" + strconv.Itoa(i)
+// NewTerms makes the terms of s, whose sessions names was compiled from and targets are in the order of. It may be called
+// outside the loop.
+func NewTerms(s *inbound.Spec, names *route.Names, targets []Target) *Terms {
+	t := &s.Timeouts
+	terms := &Terms{Names: names, Targets: targets, proxies: preface.NewPolicy(s.Proxy), helloSize: int(s.Limits.ClientHello),
+		times: times{proxy: t.ProxyHeader.Std(), hello: t.ClientHello.Std(), tunnel: t.Tunnel.Std()}}
+	for i := range targets {
+		if targets[i].Name == "" && s.Cluster == "" {
+			targets[i].Name = "#" + strconv.Itoa(i)
 		}
 	}
+	return terms
+}
+
+// New makes the handler. It serves by the terms that Apply gives it, what its Gate accepts.
+func New(n *conn.Net, c Config) *Handler {
+	h := &Handler{Config: c, n: n, complaints: inbound.Complaints{Log: c.Log, Listener: c.Name}, sessions: map[*tunnel]struct{}{}}
+	h.gate = inbound.NewGate(n, h.accept)
+	h.Counters.Sessions.Layer4 = true
 	return h
 }
 
-// Serve accepts connections from the listening socket fd, which it owns from then on; maxConns is this loop's share of
-// the listener's bound.
-func (h *Handler) Serve(fd, maxConns int) {
-	h.ln = conn.Listen(h.n, fd, conn.ListenConfig{Address: h.Spec.Address, MaxConns: maxConns}, h)
-}
+// Gate is what the handler accepts from.
+func (h *Handler) Gate() *inbound.Gate { return h.gate }
 
-// Accept starts a connection's life.
-func (h *Handler) Accept(c *conn.Conn) {
+// Apply makes t the terms of every session that begins from now on.
+func (h *Handler) Apply(t *Terms) { h.terms = t }
+
+// SetAccess makes p take what is logged from now on; nil: nothing is.
+func (h *Handler) SetAccess(p *accesslog.Producer) { h.access = p }
+
+// accept starts a connection's life.
+func (h *Handler) accept(d *inbound.Door, c *conn.Conn) {
 	h.Counters.Accepted++
 	h.Counters.Active++
-	s := &tunnel{h: h}
+	s := &tunnel{h: h, terms: h.terms, door: d}
 	s.Net, s.Client, s.Listener, s.ID, s.Start = h.n, c, h.Name, h.IDs.Take(), h.n.Loop.Now()
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
@@ -93,21 +107,14 @@ func (h *Handler) Label() string { return h.Name }
 // Snapshot is the counters as they are now.
 func (h *Handler) Snapshot() metrics.ListenerCounters {
 	c := h.Counters
-	if h.ln != nil {
-		c.Paused, c.Capped = h.ln.Paused, h.ln.Capped
-	}
+	c.Paused, c.Capped = h.gate.Waits()
 	return c
 }
 
 // Drain stops accepting. Sessions go on, but for those that have not sent anything yet of what they are to be routed by.
 func (h *Handler) Drain() {
-	if h.draining {
-		return
-	}
 	h.draining = true
-	if h.ln != nil {
-		h.ln.Close()
-	}
+	h.gate.Close()
 	for s := range h.sessions {
 		if s.state == waiting {
 			_ = s.Client.Close()
@@ -115,6 +122,9 @@ func (h *Handler) Drain() {
 		}
 	}
 }
+
+// Retire stops accepting. Sessions go on, those too that have yet to say where they are to go: they have their own short time.
+func (h *Handler) Retire(time.Duration) { h.gate.Close() }
 
 // Conns is the number of open connections.
 func (h *Handler) Conns() int { return len(h.sessions) }

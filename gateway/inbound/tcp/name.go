@@ -12,7 +12,7 @@ import (
 
 // target finds where the session goes. If it goes nowhere, end says why; err is for the log.
 func (s *tunnel) target() (to *Target, end metrics.SessionEnd, err error) {
-	names := s.h.Names
+	names := s.terms.Names
 	i, ok := names.Default()
 	if !names.Any() {
 		named := true
@@ -26,7 +26,7 @@ func (s *tunnel) target() (to *Target, end metrics.SessionEnd, err error) {
 	if !ok {
 		return nil, metrics.NoRoute, err
 	}
-	return &s.h.Targets[i], metrics.Finished, nil
+	return &s.terms.Targets[i], metrics.Finished, nil
 }
 
 // readName reads the ClientHello; named says that there is one with a server name. What is no TLS at all, and a client that
@@ -35,7 +35,7 @@ func (s *tunnel) target() (to *Target, end metrics.SessionEnd, err error) {
 func (s *tunnel) readName() (named bool, end metrics.SessionEnd, err error) {
 	hello := s.h.takeHello()
 	defer s.h.putHello(hello)
-	s.Early, err = preface.ReadHello(s.Client, hello, s.h.helloSize)
+	s.Early, err = preface.ReadHello(s.Client, hello, s.terms.helloSize)
 	var bad *tls.Error
 	switch {
 	case err == nil:

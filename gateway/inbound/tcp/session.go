@@ -9,6 +9,7 @@ import (
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/session"
 	"github.com/ringway/ringway/gateway/upstream"
@@ -31,6 +32,8 @@ const (
 type tunnel struct {
 	session.Session
 	h      *Handler
+	terms  *Terms // those that were in force when it began
+	door   *inbound.Door
 	relay  conn.Relay
 	up     *upstream.Conn
 	task   loop.Handle
@@ -49,20 +52,20 @@ var (
 
 // begin waits for what the session is to be routed by, or starts it at once where its server may be the first to speak.
 func (s *tunnel) begin() {
-	switch s.h.proxies.Judge(s.peer.Addr()) {
+	switch s.terms.proxies.Judge(s.peer.Addr()) {
 	case preface.Untrusted:
 		s.refuse(metrics.UntrustedProxy, errUntrusted)
 		return
 	case preface.Header:
 		s.header = true
-		s.wait(s.h.times.proxy)
+		s.wait(s.terms.times.proxy)
 		return
 	}
-	if s.h.Names.Any() {
+	if s.terms.Names.Any() {
 		s.work()
 		return
 	}
-	s.wait(s.h.times.hello)
+	s.wait(s.terms.times.hello)
 }
 
 // wait waits for bytes without a task.
@@ -116,12 +119,12 @@ func (s *tunnel) find() {
 		if !s.readProxy() {
 			return
 		}
-		if !s.h.Names.Any() {
+		if !s.terms.Names.Any() {
 			if len(s.Client.Buffered()) == 0 && s.Client.Err() == nil {
-				s.wait(s.h.times.hello)
+				s.wait(s.terms.times.hello)
 				return
 			}
-			s.Client.SetReadTimeout(s.h.times.hello)
+			s.Client.SetReadTimeout(s.terms.times.hello)
 		}
 	}
 	to, end, err := s.target()
@@ -178,7 +181,7 @@ func (s *tunnel) join(k *upstream.Conn) {
 	s.h.Counters.BytesIn += uint64(s.Forwarded)
 	s.relay.Totals = [2]*uint64{&s.h.Counters.BytesIn, &s.h.Counters.BytesOut}
 	s.relay.OnEnd = s.parted
-	s.relay.Start(s.Client, k.Under, s.h.times.tunnel)
+	s.relay.Start(s.Client, k.Under, s.terms.times.tunnel)
 }
 
 // parted is called when the relay has ended and both connections are closed.
@@ -232,7 +235,7 @@ func (s *tunnel) finish(end metrics.SessionEnd) {
 	now := s.h.n.Loop.Now()
 	s.h.Counters.Sessions.Ends[end]++
 	s.h.Counters.Sessions.Duration.Observe(now - s.Start)
-	if s.h.Access.Enabled() {
+	if s.h.access.Enabled() {
 		s.log(now, end)
 	}
 }
@@ -257,7 +260,7 @@ func (s *tunnel) log(now int64, end metrics.SessionEnd) {
 	}
 	s.h.note = exchange.AppendID(s.h.note[:0], s.ID)
 	rec.RequestID = s.h.note
-	s.h.Access.Push(&rec)
+	s.h.access.Push(&rec)
 }
 
 // closed is called when the descriptor is gone.
@@ -265,7 +268,5 @@ func (s *tunnel) closed(*conn.Conn) {
 	delete(s.h.sessions, s)
 	s.h.Counters.Active--
 	s.h.Counters.Closed++
-	if s.h.ln != nil {
-		s.h.ln.Release()
-	}
+	s.door.Release()
 }

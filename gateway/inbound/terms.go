@@ -1,0 +1,46 @@
+package inbound
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/ringway/ringway/gateway/preface"
+	"github.com/ringway/ringway/gateway/route"
+	"github.com/ringway/ringway/proto/http1"
+)
+
+// Terms are what a listener does with requests on one loop: its routes with what they lead to, its limits and timeouts. They do
+// not change; a reload gives the handler others, and a request keeps those that it began with.
+type Terms struct {
+	Table   *route.Table
+	Targets []Target // by route.Rule.Index
+
+	http1   http1.Limits
+	bodyMax int64
+	times   times
+	half    HalfClose
+	maxReqs int
+	proxies *preface.Policy
+	forward forwarder
+}
+
+type times struct{ head, idle, read, write, proxy time.Duration }
+
+// NewTerms makes the terms of s. table was compiled from its routes, and targets are in their order. It may be called outside
+// the loop.
+func NewTerms(s *Spec, table *route.Table, targets []Target) *Terms {
+	lim := http1.DefaultLimits()
+	lim.MaxHead, lim.MaxLine, lim.MaxFields = int(s.Limits.Head), int(s.Limits.Line), s.Limits.Fields
+	t := &s.Timeouts
+	terms := &Terms{Table: table, Targets: targets, http1: lim, bodyMax: int64(s.Limits.Body), half: s.HalfClose, maxReqs: s.Limits.Requests,
+		times:   times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std(), proxy: t.ProxyHeader.Std()},
+		forward: newForwarder(&s.Forwarded),
+		proxies: preface.NewPolicy(s.Proxy),
+	}
+	for i := range targets {
+		if targets[i].Name == "" {
+			targets[i].Name = "#" + strconv.Itoa(i)
+		}
+	}
+	return terms
+}

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/upstream"
+)
+
+// overrides are the weights that operators gave endpoints while the gateway runs: by cluster, then by address as configured. One
+// holds until it is taken back, the configuration gives the endpoint another weight, or the endpoint is no more.
+type overrides map[string]map[string]override
+
+type override struct {
+	weight     int // 0: drained
+	configured int // what the configuration said then
+}
+
+// of is the weight of an endpoint.
+func (o overrides) of(cluster string, e *upstream.EndpointSpec) int {
+	if w, ok := o[cluster][e.Address]; ok && w.configured == e.Weight {
+		return w.weight
+	}
+	return e.Weight
+}
+
+// apply gives r the weights that hold.
+func (o overrides) apply(r *upstream.Resolved, s *upstream.Spec) *upstream.Resolved {
+	weights := make([]int, len(s.Endpoints))
+	for i := range s.Endpoints {
+		weights[i] = o.of(r.Name, &s.Endpoints[i])
+	}
+	if slices.Equal(weights, r.Weights) {
+		return r
+	}
+	return r.Reweighted(weights)
+}
+
+// SetWeight gives an endpoint another weight until the configuration does, and takes that back when weight is nil. 0 drains it:
+// it gets no more requests and its idle connections are closed, but those on their way go on. The endpoint is named as in the
+// configuration.
+func (g *Gateway) SetWeight(ctx context.Context, cluster, endpoint string, weight *int) error {
+	release, err := g.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	from := g.current()
+	s := from.plan.spec.Clusters[cluster]
+	if s == nil {
+		return errs.New(errs.NoRoute, "no cluster "+cluster)
+	}
+	i := slices.IndexFunc(s.Endpoints, func(e upstream.EndpointSpec) bool { return e.Address == endpoint })
+	if i < 0 {
+		return errs.New(errs.NoRoute, fmt.Sprintf("cluster %s has no endpoint %s", cluster, endpoint))
+	}
+	if weight != nil && (*weight < 0 || *weight > upstream.MaxWeight) {
+		return errs.New(errs.BadRequest, fmt.Sprintf("a weight is 0 to %d", upstream.MaxWeight))
+	}
+	of := maps.Clone(g.overrides[cluster])
+	if of == nil {
+		of = map[string]override{}
+	}
+	if delete(of, endpoint); weight != nil {
+		of[endpoint] = override{weight: *weight, configured: s.Endpoints[i].Weight}
+	}
+	g.overrides = maps.Clone(g.overrides)
+	g.overrides[cluster] = of
+	to, plan := *from, *from.plan
+	plan.resolved = maps.Clone(plan.resolved)
+	r := g.overrides.apply(plan.resolved[cluster], s)
+	plan.resolved[cluster], to.plan = r, &plan
+	for _, p := range from.everyone() {
+		p.loop.On(func() {
+			if c := p.clusters[cluster]; c != nil {
+				c.Update(r)
+			}
+		})
+	}
+	g.change(&to)
+	g.log.Info("weight changed", "cluster", cluster, "endpoint", endpoint, "weight", g.overrides.of(cluster, &s.Endpoints[i]))
+	return nil
+}
