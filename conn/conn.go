@@ -26,6 +26,7 @@ type Conn struct {
 	rd reader
 	wr writer
 
+	detach  *detachment // nil: it is in its loop's care
 	closeOp loop.Op
 	// OnClosed, if set, is called once when the descriptor has been closed, outside any task.
 	OnClosed func(*Conn)
@@ -212,7 +213,7 @@ func (c *Conn) Closed() bool { return c.closed }
 
 // finishClose closes the descriptor once no operation is in flight on it.
 func (c *Conn) finishClose() {
-	if !c.closed || c.gone || c.pins > 0 || c.rd.op.InFlight() || c.wr.op.InFlight() {
+	if !c.closed || c.gone || c.pins > 0 || c.rd.op.InFlight() || c.wr.op.InFlight() || c.detach != nil && c.detach.op.InFlight() {
 		return
 	}
 	c.gone = true

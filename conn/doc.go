@@ -13,7 +13,9 @@
 //   - descriptors and credentials over Unix sockets (unix.go), and Datagram.Files;
 //   - pipes (PipeEnd), and Readiness for what somebody else reads or writes;
 //   - cases of loop.Select (select.go): Readable of a Conn or a PacketConn, and Incoming.Case;
-//   - relays of two connections, by copy or by splice (relay.go, splice.go).
+//   - relays of two connections, by copy or by splice (relay.go, splice.go);
+//   - the way out of a loop, to another one or to another process, for connections at rest (Detach, Attach) and relays between
+//     two messages (relay_move.go).
 //
 // Receiving is an operation of the driver, which holds no buffer until something comes. Sending messages is not: UDP takes
 // what it has room for at once, so the call is made directly (sendmmsg), and only a full socket is waited for.

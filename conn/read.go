@@ -18,6 +18,7 @@ type reader struct {
 	block    *buf.Block
 	queue    []*buf.Block // what came behind it
 	off      int          // bytes of block that were consumed
+	own      bool         // block is not the driver's, but came along with the connection (Attach)
 	err      error        // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
@@ -142,8 +143,10 @@ func (c *Conn) Consume(n int) {
 
 // drop gives the first block back; the next takes its place.
 func (r *reader) drop() {
-	r.c.n.Loop.Return(r.block)
-	r.block, r.off = nil, 0
+	if !r.own {
+		r.c.n.Loop.Return(r.block)
+	}
+	r.block, r.off, r.own = nil, 0, false
 	if len(r.queue) > 0 {
 		r.block = r.queue[0]
 		r.queue = append(r.queue[:0], r.queue[1:]...)
@@ -199,6 +202,10 @@ func (r *reader) Complete(op *loop.Op, res loop.Result) {
 		}
 		r.wake()
 		r.c.finishClose()
+		return
+	}
+	if r.c.detach != nil {
+		r.detaching(op, res)
 		return
 	}
 	switch {

@@ -33,6 +33,7 @@ type Relay struct {
 	sent  uint64     // by both, when that was last looked at
 	why   RelayEnd
 	done  bool
+	move  *relayMove // nil: it goes on here
 }
 
 // RelayEnd is why a relay ended.
@@ -63,6 +64,11 @@ const (
 // Start relays between a and b, beginning with what they have received already. idle bounds the time without a byte in
 // either direction; 0 is none. It may be called in a task or outside of one, and does not wait.
 func (r *Relay) Start(a, b *Conn, idle time.Duration) {
+	r.prepare(a, b, idle)
+	r.goOn()
+}
+
+func (r *Relay) prepare(a, b *Conn, idle time.Duration) {
 	r.l, r.limit = a.n.Loop, idle
 	r.idle.timer.Expirer = (*relayIdle)(r)
 	r.half.Expirer = (*relayHalf)(r)
@@ -73,12 +79,6 @@ func (r *Relay) Start(a, b *Conn, idle time.Duration) {
 		c.SetWriteTimeout(0)
 	}
 	r.touch()
-	for i := range r.flows {
-		f := &r.flows[i]
-		f.src.Watch(f)
-		f.src.Multishot(true)
-		f.Readable(f.src)
-	}
 }
 
 // Stop ends the relay: both peers see a reset, since neither got all that there was.
@@ -99,6 +99,7 @@ func (r *Relay) end(why RelayEnd) {
 		return
 	}
 	r.why = why
+	r.abandonMove()
 	if why == RelayIdle && r.busy() { // what a side would not take is lost
 		why = RelayStopped
 	}
@@ -194,7 +195,7 @@ type flow struct {
 
 // Readable passes on what has come, or starts a task that does.
 func (f *flow) Readable(*Conn) {
-	if !f.active && !f.ended && !f.forward() {
+	if !f.active && !f.ended && f.r.move == nil && !f.forward() {
 		f.active = true
 		f.task = f.r.l.Spawn("relay", f)
 	}
@@ -291,6 +292,7 @@ func (f *flow) Run(t *loop.Task) {
 		}
 		f.active = false
 		f.r.settle()
+		f.r.leave()
 	}()
 	for f.step(t) {
 	}
@@ -302,7 +304,7 @@ func (f *flow) step(t *loop.Task) bool {
 	if t.Cause() != nil {
 		f.r.end(RelayStopped)
 	}
-	if f.r.why != 0 {
+	if f.r.why != 0 || f.r.move != nil {
 		return false
 	}
 	rd := &f.src.rd
@@ -360,6 +362,7 @@ func (f *flow) splice(t *loop.Task) bool {
 		f.onMoved = f.advance
 	}
 	f.pace.start(f.r.l, &f.opposite().moved)
+	f.pace.relay = f.r
 	n, err := spliceBy(t, f.dst, f.src, math.MaxInt64, f.onMoved, &f.pace)
 	if f.full = 0; n >= bulkMemory {
 		f.full = bulkBlocks - 1
@@ -419,7 +422,11 @@ type pace struct {
 	other   *uint64
 	seen    uint64 // of the other direction's bytes
 	expired bool
+	relay   *Relay
 }
+
+// over says whether the splice is to end before it takes more: its relay is to move, and the pipe is empty now.
+func (p *pace) over() bool { return p != nil && p.relay.move != nil }
 
 func (p *pace) start(l *loop.Loop, other *uint64) {
 	*p = pace{began: l.Now(), other: other, seen: *other}
@@ -428,7 +435,7 @@ func (p *pace) start(l *loop.Loop, other *uint64) {
 
 // await waits for more; errPause says that nothing came.
 func (p *pace) await(s *splicer) error {
-	if p.expired && s.left == p.left {
+	if p.over() || p.expired && s.left == p.left {
 		return errPause
 	}
 	l := s.src.n.Loop

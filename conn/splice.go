@@ -146,6 +146,9 @@ func (s *splicer) throughPipe() error {
 func (s *splicer) run() error {
 	budget := int64(turn)
 	for s.left > 0 {
+		if s.by.over() {
+			return errPause
+		}
 		before := s.left
 		if err := s.fill(); err != nil {
 			return err

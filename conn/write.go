@@ -229,6 +229,7 @@ func (w *writer) settle() {
 	if w.c.closed {
 		w.c.finishClose()
 	}
+	w.c.leave()
 }
 
 func (w *writer) advance(n int) {
