@@ -42,6 +42,8 @@ type Config struct {
 	// SettingsTimeout is how long the peer may take to acknowledge SETTINGS (RFC 9113 §6.5.3), and to answer the PING between
 	// the two GOAWAY of a drain.
 	SettingsTimeout time.Duration
+	// HeaderTimeout is how long the peer may take to send one field section.
+	HeaderTimeout time.Duration
 	// StallTimeout is after how long EventStalled tells of a stream that has data to send and no window for it.
 	StallTimeout time.Duration
 }
@@ -68,6 +70,7 @@ func DefaultConfig() Config {
 		Control:              Budget{Burst: 1000, PerSecond: 100},
 		MaxReplies:           1000,
 		SettingsTimeout:      10 * time.Second,
+		HeaderTimeout:        10 * time.Second,
 		StallTimeout:         30 * time.Second,
 	}
 }
@@ -110,6 +113,7 @@ func (c *Config) Validate() error {
 		{"control burst", c.Control.Burst, costSettings, 1 << 20}, {"control per second", c.Control.PerSecond, 1, 1 << 20},
 		{"max replies", c.MaxReplies, 1, 1 << 20},
 		{"settings timeout", int(c.SettingsTimeout / time.Millisecond), 1, 1 << 30},
+		{"header timeout", int(c.HeaderTimeout / time.Millisecond), 1, 1 << 30},
 		{"stall timeout", int(c.StallTimeout / time.Millisecond), 1, 1 << 30},
 	} {
 		if v.value < v.low || v.value > v.high {

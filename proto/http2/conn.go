@@ -280,11 +280,14 @@ func (c *Conn) Deadline() int64 {
 	if c.draining == drainSaid {
 		earlier(c.drainAt + int64(c.cfg.SettingsTimeout))
 	}
+	if c.block.open {
+		earlier(c.block.at + int64(c.cfg.HeaderTimeout))
+	}
 	return due
 }
 
-// Tick does what time brings: it fails when the peer has not acknowledged our SETTINGS, sends the second GOAWAY, and tells of
-// stalled streams, one a call. It is called again until it returns no event.
+// Tick does what time brings: it fails when the peer has not acknowledged our SETTINGS or does not finish a field section, sends
+// the second GOAWAY, and tells of stalled streams, one a call. It is called again until it returns no event.
 func (c *Conn) Tick(now int64) (*Event, error) {
 	if c.failed != nil {
 		return nil, c.failed
@@ -292,6 +295,9 @@ func (c *Conn) Tick(now int64) (*Event, error) {
 	c.now, c.event = now, Event{}
 	if !c.settingsAcked && now >= c.settingsAt+int64(c.cfg.SettingsTimeout) {
 		return nil, c.fail(ConnectionError{SettingsTimeout, "SETTINGS were not acknowledged"})
+	}
+	if c.block.open && now >= c.block.at+int64(c.cfg.HeaderTimeout) {
+		return nil, c.fail(ConnectionError{EnhanceYourCalm, "a field section takes too long"})
 	}
 	if c.draining == drainSaid && now >= c.drainAt+int64(c.cfg.SettingsTimeout) {
 		c.lastGoAway()

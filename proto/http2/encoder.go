@@ -10,9 +10,9 @@ import (
 
 // encoder writes field sections. The dynamic table is x/net's; what enters it is decided here, because every entry costs memory
 // at both ends and, in x/net, two strings. A field enters when it is seen a second time: what never repeats (lengths,
-// request IDs, cookies of strangers) costs nothing, what does is one byte from its third time on. Secrets never enter
-// (RFC 7541 §7.1.3): a connection to an upstream serves many clients, and one must not find out by the size of its request
-// what another's held.
+// request IDs) costs nothing, what does is one byte from its third time on. Credentials and cookies never enter (RFC 7541
+// §7.1.3): a connection to an upstream serves many clients, and one must not find out by the size of its request what
+// another's held.
 type encoder struct {
 	hpack  *hpack.Encoder
 	dst    []byte // what is being written; hpack writes here too

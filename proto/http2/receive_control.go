@@ -170,7 +170,6 @@ func (c *Conn) receivePriorityUpdate(h FrameHeader, payload []byte) error {
 		return nil // what cannot be understood says nothing
 	}
 	if s := c.streams.get(f.Prioritized); s != nil {
-		s.hurried = true
 		c.SetPriority(s, p)
 		c.event = Event{Kind: EventPriority, Stream: s}
 		return nil
@@ -193,7 +192,7 @@ func (c *Conn) earlyPriorityOf(s *Stream) {
 	}
 	for _, e := range c.early {
 		if e.id == s.id {
-			s.priority, s.hurried = e.priority, true
+			s.priority = e.priority
 		}
 	}
 	c.early = slices.DeleteFunc(c.early, func(e earlyPriority) bool { return e.id <= s.id })

@@ -16,10 +16,12 @@ type block struct {
 	endStream     bool
 	mode          blockMode
 	id            StreamID
-	size          int // compressed bytes so far
+	at            int64 // when it began
+	size          int   // compressed bytes so far
 	continuations int
 	stream        *Stream     // whose it is; nil for a new stream and where it is ignored
 	message       *Message    // what it is decoded to
+	gathered      []byte      // what has come of it, if it came in pieces
 	fault         StreamError // found before the fields; Reason "" for none
 }
 
@@ -42,7 +44,7 @@ func (c *Conn) startHeaders(h FrameHeader) error {
 	if h.prefixLen() > int(h.Length) {
 		return sizeError(h.Type)
 	}
-	c.block = block{id: h.Stream, endStream: h.Flags.Has(FlagEndStream)}
+	c.block = block{id: h.Stream, endStream: h.Flags.Has(FlagEndStream), at: c.now}
 	if err := c.blockFor(h); err != nil {
 		return err
 	}
@@ -116,6 +118,9 @@ func (c *Conn) startMessage() {
 // dropBlock gives the message back that is being received.
 func (c *Conn) dropBlock() {
 	c.pool.releaseMessage(c.block.message)
+	if c.block.gathered != nil {
+		c.pool.releaseBuffer(c.block.gathered)
+	}
 	c.block = block{}
 }
 
@@ -141,7 +146,9 @@ func (c *Conn) headerField(f hpack.HeaderField) {
 	}
 }
 
-// readBlock decodes what is there of a fragment.
+// readBlock takes what is there of a field section, and decodes it when it is there whole. It is gathered in a buffer of the
+// pool unless it comes in one piece: hpack would keep a string that came in parts in a buffer of its own, for as long as the
+// connection lasts, and read it anew with each part.
 func (c *Conn) readBlock(b []byte) (n int, more bool, err error) {
 	in, blk := &c.in, &c.block
 	n = min(len(b), in.left)
@@ -150,26 +157,48 @@ func (c *Conn) readBlock(b []byte) (n int, more bool, err error) {
 	if blk.size > c.cfg.MaxHeaderBlock {
 		return n, false, ConnectionError{EnhanceYourCalm, "a field section that is too large"}
 	}
-	if n > 0 {
-		if _, err := c.decoder.Write(b[:n]); err != nil {
-			return n, false, decodingError(err)
+	last := in.left == 0 && in.head.Flags.Has(FlagEndHeaders)
+	whole := b[:n]
+	if n > 0 && (!last || blk.gathered != nil) {
+		if blk.gathered == nil {
+			blk.gathered = c.pool.buffer()
 		}
-		if blk.message != nil && blk.message.bomb {
-			return n, false, ConnectionError{EnhanceYourCalm, "a field section that is too large by far"}
-		}
+		blk.gathered = append(blk.gathered, whole...)
 	}
 	if in.left > 0 {
 		return n, false, nil
 	}
 	c.skip(in.pad)
-	if !in.head.Flags.Has(FlagEndHeaders) {
+	if !last {
 		return n, true, nil
 	}
 	blk.open = false
-	if err := c.decoder.Close(); err != nil {
-		return n, false, decodingError(err)
+	if blk.gathered != nil {
+		whole = blk.gathered
+	}
+	if err := c.decode(whole); err != nil {
+		return n, false, err
 	}
 	return n, true, c.endBlock()
+}
+
+// decode gives a whole field section to hpack, which calls headerField.
+func (c *Conn) decode(whole []byte) error {
+	_, err := c.decoder.Write(whole)
+	if err == nil {
+		err = c.decoder.Close()
+	}
+	if b := c.block.gathered; b != nil {
+		c.pool.releaseBuffer(b)
+		c.block.gathered = nil
+	}
+	switch {
+	case err != nil:
+		return decodingError(err)
+	case c.block.message != nil && c.block.message.bomb:
+		return ConnectionError{EnhanceYourCalm, "a field section that is too large by far"}
+	}
+	return nil
 }
 
 func decodingError(err error) error {

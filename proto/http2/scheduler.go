@@ -111,7 +111,9 @@ func (c *Conn) Next() *Stream {
 
 // SetPriority changes the priority of a stream, such as when the response itself has a Priority field (RFC 9218 §8).
 func (c *Conn) SetPriority(s *Stream, p Priority) {
-	p.Urgency = min(p.Urgency, urgencies-1)
+	if p.Urgency >= urgencies {
+		panic("http2: an urgency above 7")
+	}
 	queued := s.queued
 	if queued {
 		c.ready.remove(s)

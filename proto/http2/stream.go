@@ -43,7 +43,6 @@ type Stream struct {
 	connect  bool // CONNECT: Content-Length means nothing in a response of 2xx
 	ready    bool // has data to send
 	queued   bool // is in the scheduler's ring
-	hurried  bool // its priority came by PRIORITY_UPDATE, which outdoes the field
 	code     ErrCode
 	priority Priority
 
