@@ -139,11 +139,11 @@ func (d *Driver) finish(op *loop.Op, r loop.Result) {
 
 // due reports whether a Wait would end now.
 func (d *Driver) due() bool {
-	if d.woken || len(d.queued) > 0 || d.deadline <= d.w.now || d.hurry && len(d.results) > 0 {
+	if d.woken || len(d.queued) > 0 || d.deadline <= d.w.now {
 		return true
 	}
 	for i := range d.results {
-		if r := &d.results[i]; r.at <= d.w.now && !r.quiet {
+		if r := &d.results[i]; r.at <= d.w.now && (d.hurry || !r.quiet) {
 			return true
 		}
 	}
@@ -157,7 +157,7 @@ func (d *Driver) next() int64 {
 	}
 	t := d.deadline
 	for i := range d.results {
-		if r := &d.results[i]; !r.quiet {
+		if r := &d.results[i]; d.hurry || !r.quiet {
 			t = min(t, r.at)
 		}
 	}

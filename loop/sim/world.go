@@ -66,8 +66,11 @@ func New(cfg Config) *World {
 func (w *World) Run(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rest()
-	w.mode, w.until, w.stalled, w.turns, w.endless = running, w.now+int64(d), false, 0, false
+	w.turns, w.endless = 0, false
+	if w.rest(); w.mode == stuck {
+		return
+	}
+	w.mode, w.until, w.stalled = running, w.now+int64(d), false
 	w.schedule()
 	for w.mode == running && !w.stalled {
 		w.quiet.Wait()
@@ -87,7 +90,7 @@ func (w *World) Settle() {
 
 // rest waits until every loop waits and none has anything due.
 func (w *World) rest() {
-	for !w.resting() {
+	for !w.resting() && w.mode != stuck {
 		w.schedule()
 		w.quiet.Wait()
 	}
