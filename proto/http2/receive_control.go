@@ -215,6 +215,9 @@ func (c *Conn) startSettings(h FrameHeader) error {
 	if h.Length > maxSettings*settingLen {
 		return ConnectionError{EnhanceYourCalm, "SETTINGS with too many parameters"}
 	}
+	if !c.sawSettings {
+		return nil // the first one must come
+	}
 	return c.control(costSettings)
 }
 
