@@ -140,6 +140,9 @@ func TestEchoIsMeasured(t *testing.T) {
 			}
 			defer b.stop(r)
 			cpu, result, err := b.exercise(t.Context(), r, echoLoads()[0], 200*time.Millisecond)
+			for tries := 0; err == nil && cpu.user+cpu.system == 0 && tries < 10; tries++ { // the kernel counts in 10 ms
+				cpu, result, err = b.exercise(t.Context(), r, echoLoads()[0], time.Second)
+			}
 			if err != nil || result.requests == 0 || cpu.user+cpu.system == 0 || result.p99 < result.p50 {
 				t.Errorf("exercise = %+v, %+v, %v", cpu, result, err)
 			}
