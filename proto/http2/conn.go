@@ -104,7 +104,8 @@ type Conn struct {
 	streams  table
 	ready    scheduler
 	open     int      // server: streams not released; client: streams not closed
-	lastPeer StreamID // the highest stream of the peer's
+	seen     StreamID // server: the highest stream that the peer has opened
+	lastPeer StreamID // server: the highest that was not passed over because of GOAWAY
 	next     StreamID // client: the next of ours
 	endings  endings
 	early    []earlyPriority
@@ -171,7 +172,7 @@ func (c *Conn) Upgrade(settings []Setting) (*Stream, error) {
 	}
 	s := c.newStream(1, HalfClosedRemote)
 	s.received = phaseEnded
-	c.lastPeer = 1
+	c.seen, c.lastPeer = 1, 1
 	c.open++
 	return s, nil
 }

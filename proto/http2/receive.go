@@ -221,7 +221,7 @@ func (c *Conn) idle(id StreamID) bool {
 		return true // nothing is pushed
 	}
 	if c.role == Server {
-		return id > c.lastPeer
+		return id > c.seen
 	}
 	return id >= c.next
 }

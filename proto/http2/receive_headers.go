@@ -79,7 +79,7 @@ func (c *Conn) blockFor(h FrameHeader) error {
 	case s != nil:
 		b.fault = StreamError{s.id, StreamClosed, "HEADERS for a stream that its sender has ended"}
 		return nil
-	case c.role == Server && h.Stream&1 == 1 && h.Stream > c.lastPeer:
+	case c.role == Server && h.Stream&1 == 1 && h.Stream > c.seen:
 		return c.newRequest(h.Stream)
 	case c.endings.ours.has(h.Stream):
 		return c.control(costFrame)
@@ -91,7 +91,9 @@ func (c *Conn) blockFor(h FrameHeader) error {
 
 // newRequest decides whether the peer may open a stream.
 func (c *Conn) newRequest(id StreamID) error {
+	c.seen = id
 	if id > c.lastSaid {
+		c.endings.ours.add(id, c.endings.limit)
 		return c.control(costFrame) // it has been told that this will not be looked at (RFC 9113 §6.8)
 	}
 	c.lastPeer = id
