@@ -1,21 +1,28 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/observe/admin"
 )
 
 func checkCommand() *cobra.Command {
-	var file string
+	var file, against, address string
+	var diff bool
 	c := &cobra.Command{
-		Use:     "check [FILE]",
-		Short:   "Check a configuration file and say everything that is wrong with it",
-		Example: "  ringway check -c gateway.yaml",
-		Args:    cobra.MaximumNArgs(1),
+		Use:   "check [FILE]",
+		Short: "Check a configuration file and say everything that is wrong with it",
+		Long: "Checks a configuration file and says everything that is wrong with it. With --diff it also prints what a reload would change:\n" +
+			"against the gateway that runs, or against another file.",
+		Example: `  ringway check -c gateway.yaml
+  ringway check --diff gateway.yaml
+  ringway check --diff --against old.yaml new.yaml`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				file = args[0]
@@ -23,15 +30,39 @@ func checkCommand() *cobra.Command {
 			if file == "" {
 				return usage("which file?")
 			}
-			spec, err := load(file)
+			if (against != "" || address != "") && !diff {
+				return usage("--against and --admin say what to compare with: give --diff")
+			}
+			spec, source, err := load(file)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %d listeners, %d clusters\n", file, len(spec.Listeners), len(spec.Clusters))
+			switch w := cmd.OutOrStdout(); {
+			case against != "":
+				old, _, err := load(against)
+				if err != nil {
+					return err
+				}
+				printDiff(w, gateway.DiffText(config.Diff(old, spec)))
+			case diff:
+				to := target{file: file, address: address}
+				return to.operate(func(ctx context.Context, c *admin.Client) error {
+					r, err := c.Diff(ctx, source.Text)
+					if err == nil {
+						printDiff(w, r.Diff)
+					}
+					return err
+				})
+			default:
+				fmt.Fprintf(w, "%s: ok, %d listeners, %d clusters\n", file, len(spec.Listeners), len(spec.Clusters))
+			}
 			return nil
 		},
 	}
 	c.Flags().StringVarP(&file, "config", "c", "", "configuration file")
+	c.Flags().BoolVar(&diff, "diff", false, "print what a reload would change")
+	c.Flags().StringVar(&against, "against", "", "with --diff: another file to compare with, instead of the gateway that runs")
+	c.Flags().StringVar(&address, "admin", "", "with --diff: admin address of the gateway that runs (default: the file's)")
 	return c
 }
 

@@ -64,7 +64,8 @@ func command() *cobra.Command {
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand(), pingCommand())
+	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand(), pingCommand(),
+		statusCommand(), reloadCommand(), drainCommand())
 	for _, c := range root.Commands() {
 		c.Args = asUsage(c.Args)
 	}

@@ -71,7 +71,8 @@ func demoCommand() *cobra.Command {
 			if err := config.Decode("demo", []byte(text), spec); err != nil {
 				return err
 			}
-			return serve(spec, cmd.ErrOrStderr(), func(g *gateway.Gateway) {
+			r := run{spec: spec, source: gateway.Source{Name: "demo", Text: []byte(text)}, stderr: cmd.ErrOrStderr()}
+			return r.serve(func(g *gateway.Gateway) {
 				fmt.Fprintf(cmd.OutOrStdout(), demoText, g.Addr("demo"), g.AdminAddr())
 			})
 		},

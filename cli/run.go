@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/gateway/inbound"
-	"github.com/ringway/ringway/observe/applog"
 )
 
 func runCommand() *cobra.Command {
@@ -26,11 +26,15 @@ func runCommand() *cobra.Command {
   ringway run --listen :5432 --to 10.0.0.5:5432 --protocol tcp`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			spec, err := loadOrForward(file, listen, to, protocol)
+			spec, source, err := loadOrForward(file, listen, to, protocol)
 			if err != nil {
 				return err
 			}
-			return serve(spec, cmd.ErrOrStderr(), nil)
+			r := run{spec: spec, source: source, stderr: cmd.ErrOrStderr()}
+			if file != "" {
+				r.read = func() (gateway.Source, error) { return readSource(file) }
+			}
+			return r.serve(nil)
 		},
 	}
 	c.Flags().StringVarP(&file, "config", "c", "", "configuration file")
@@ -40,43 +44,66 @@ func runCommand() *cobra.Command {
 	return c
 }
 
-func loadOrForward(file, listen, to, protocol string) (*gateway.Spec, error) {
+func loadOrForward(file, listen, to, protocol string) (*gateway.Spec, gateway.Source, error) {
+	none := gateway.Source{Name: "command line"}
 	switch {
 	case file != "" && (listen != "" || to != "" || protocol != ""):
-		return nil, usage("give a configuration file, or --listen and --to, not both")
+		return nil, none, usage("give a configuration file, or --listen and --to, not both")
 	case protocol == "":
 		protocol = string(inbound.HTTP)
 	case !slices.Contains(inbound.Protocol("").EnumValues(), protocol):
-		return nil, usage("--protocol is one of %s", strings.Join(inbound.Protocol("").EnumValues(), ", "))
+		return nil, none, usage("--protocol is one of %s", strings.Join(inbound.Protocol("").EnumValues(), ", "))
 	}
 	switch {
 	case file != "":
 		return load(file)
 	case listen == "" || to == "":
-		return nil, usage("give a configuration file with -c, or both --listen and --to")
+		return nil, none, usage("give a configuration file with -c, or both --listen and --to")
 	}
-	return gateway.Forward(listen, to, inbound.Protocol(protocol))
+	spec, err := gateway.Forward(listen, to, inbound.Protocol(protocol))
+	return spec, none, err
 }
 
-func load(file string) (*gateway.Spec, error) {
-	data, err := os.ReadFile(file)
+func readSource(file string) (gateway.Source, error) {
+	text, err := os.ReadFile(file)
+	return gateway.Source{Name: file, Text: text}, err
+}
+
+func load(file string) (*gateway.Spec, gateway.Source, error) {
+	source, err := readSource(file)
 	if err != nil {
-		return nil, err
+		return nil, source, err
 	}
-	return gateway.Load(file, data)
+	spec, err := gateway.Load(file, source.Text)
+	return spec, source, err
 }
 
-// serve runs spec until SIGTERM or SIGINT, then drains; a second signal ends the waiting. started, if not nil, is called
-// when the gateway accepts.
-func serve(spec *gateway.Spec, stderr io.Writer, started func(*gateway.Gateway)) error {
-	log := applog.Open(spec.Log, stderr)
+// run is a gateway in this process.
+type run struct {
+	spec   *gateway.Spec
+	source gateway.Source
+	read   func() (gateway.Source, error) // the file as it is now; nil: there is none
+	stderr io.Writer
+}
+
+// serve runs the gateway until SIGTERM or SIGINT, or until it is asked to drain, then drains; a second signal ends the waiting.
+// SIGHUP reloads, SIGUSR1 reopens logs. started, if not nil, is called when the gateway accepts.
+func (r *run) serve(started func(*gateway.Gateway)) error {
+	log := openLog(r.spec.Log, r.stderr)
 	defer log.Close()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	signal.Ignore(syscall.SIGHUP) // a terminal that goes away must not cut requests
 
-	g, err := gateway.Start(context.Background(), spec, gateway.Options{Log: log.Logger, Version: buildVersion()})
+	asked := make(chan struct{}, 1)
+	g, err := gateway.Start(context.Background(), r.spec, gateway.Options{Log: log.Logger, Version: buildVersion(), Source: r.source, SetLog: log.set,
+		Hooks: gateway.Hooks{Read: r.read, Drain: func(context.Context) error {
+			select {
+			case asked <- struct{}{}:
+			default: // it was asked for before
+			}
+			return nil
+		}}})
 	if err != nil {
 		return err
 	}
@@ -89,20 +116,48 @@ func serve(spec *gateway.Spec, stderr io.Writer, started func(*gateway.Gateway))
 	if started != nil {
 		started(g)
 	}
-	for s := range signals {
-		if s == syscall.SIGUSR1 {
-			if err := g.Reopen(); err != nil {
-				log.Error("cannot reopen the access log", "err", err)
+	for waiting := true; waiting; {
+		select {
+		case <-asked:
+			log.Info("draining", "why", "the admin API was asked to")
+			waiting = false
+		case s := <-signals:
+			switch s {
+			case syscall.SIGUSR1:
+				if err := g.Reopen(); err != nil {
+					log.Error("cannot reopen the access log", "err", err)
+				}
+			case syscall.SIGHUP:
+				go r.reload(g, log.Logger) // which may have to wait for names to be resolved; signals do not
+			default:
+				log.Info("draining", "signal", s.String())
+				waiting = false
 			}
-			continue
 		}
-		log.Info("draining", "signal", s.String())
-		break
 	}
-	return drain(g, signals, log)
+	return drain(g, signals, log.Logger)
 }
 
-func drain(g *gateway.Gateway, signals <-chan os.Signal, log *applog.Log) error {
+// reload goes over to what the file says now.
+func (r *run) reload(g *gateway.Gateway, log *slog.Logger) {
+	if r.read == nil {
+		log.Warn("there is no configuration file to reload")
+		return
+	}
+	source, err := r.read()
+	if err == nil {
+		var o gateway.Outcome
+		if o, err = g.Reload(context.Background(), gateway.Change{Source: source}); err == nil {
+			for _, c := range o.Changes {
+				log.Info("changed", "what", c.String())
+			}
+			return
+		}
+	}
+	log.Error("not reloaded, nothing has changed", "err", err)
+}
+
+func drain(g *gateway.Gateway, signals <-chan os.Signal, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	finished := make(chan struct{})
@@ -111,7 +166,7 @@ func drain(g *gateway.Gateway, signals <-chan os.Signal, log *applog.Log) error 
 		for {
 			select {
 			case s := <-signals:
-				if s != syscall.SIGUSR1 {
+				if s != syscall.SIGUSR1 && s != syscall.SIGHUP {
 					cancel()
 				}
 			case <-finished:

@@ -30,6 +30,8 @@ type Options struct {
 	Source Source
 	// Listen gives the sockets; nil: the gateway opens them itself.
 	Listen ListenFunc
+	// Hooks are for operators.
+	Hooks Hooks
 	// SetLog is called when a reload has changed the log's configuration; nil: such a reload is refused.
 	SetLog func(applog.Spec)
 }
@@ -51,6 +53,7 @@ type Gateway struct {
 	blocking *loop.Blocking
 	dog      *loop.Watchdog // one for all loops; nil: none
 	metrics  http.Handler
+	started  time.Time
 	draining atomic.Bool
 
 	turn      chan struct{} // held by who changes the gateway; what follows is that one's
@@ -92,7 +95,7 @@ func (s *state) everyone() []*part { return slices.Concat(s.parts, s.retired) }
 // Start builds and starts what spec describes. When it returns, every listener accepts. On failure nothing is left
 // behind.
 func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
-	g := &Gateway{log: o.Log, options: o, turn: make(chan struct{}, 1), now: &state{}, past: newPast(), overrides: overrides{}}
+	g := &Gateway{log: o.Log, options: o, turn: make(chan struct{}, 1), started: time.Now(), now: &state{}, past: newPast(), overrides: overrides{}}
 	g.background, g.cancel = context.WithCancel(context.Background())
 	if err := g.chooseMachine(spec, o.Machine); err != nil {
 		return nil, err
@@ -141,7 +144,8 @@ func (g *Gateway) limits(loops int) uint64 {
 
 func (g *Gateway) startAdmin(spec *Spec) (*admin.Server, error) {
 	a := spec.Admin
-	return admin.Start(admin.Options{Address: a.Address, AllowRemote: a.AllowRemote, Metrics: g.metrics, Ready: g.Ready, Live: g.Live, Log: g.log})
+	return admin.Start(admin.Options{Address: a.Address, AllowRemote: a.AllowRemote, Access: a.access(), Control: control{g},
+		Metrics: g.metrics, Ready: g.Ready, Live: g.Live, Log: g.log})
 }
 
 // adminGrace is how long requests to an admin server that ends may take.

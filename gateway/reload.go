@@ -355,6 +355,9 @@ func (t *transaction) leave() {
 	if t.from != nil && t.from.admin != nil && t.from.admin != t.admin {
 		g.retire(func(context.Context) { g.stopAdmin(t.from.admin) })
 	}
+	if t.admin != nil {
+		t.admin.SetAccess(t.to.spec.Admin.access())
+	}
 }
 
 func (g *Gateway) startLoop(spec *Spec, id int) (*loop.Loop, error) {

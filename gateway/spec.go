@@ -15,6 +15,7 @@ import (
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
+	"github.com/ringway/ringway/observe/admin"
 	"github.com/ringway/ringway/observe/applog"
 )
 
@@ -75,12 +76,25 @@ func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
 
 // AdminSpec is the admin server.
 type AdminSpec struct {
-	Address     string `yaml:"address" doc:"Where it listens: host:port or unix:/path; default: nowhere."`
-	AllowRemote bool   `yaml:"allow_remote" doc:"Permit an address that other machines can reach."`
+	Address     string        `yaml:"address" doc:"Where it listens: host:port or unix:/path; default: nowhere."`
+	AllowRemote bool          `yaml:"allow_remote" doc:"Permit an address that other machines can reach."`
+	Token       config.Secret `yaml:"token" doc:"What requests to the API have to bring with them over TCP (Authorization: Bearer). Without one the API changes nothing there."`
+	Users       []uint32      `yaml:"users" doc:"Numbers of the users that may use a Unix socket, beside root and the gateway's own."`
 }
+
+func (a *AdminSpec) access() admin.Access { return admin.Access{Token: a.Token, Users: a.Users} }
+
+// minToken is how long a token is at least.
+const minToken = 16
 
 // Validate reports an address that cannot be listened on.
 func (a *AdminSpec) Validate(c *config.Check) {
+	if len(a.Users) > 0 && !strings.HasPrefix(a.Address, unixPrefix) {
+		c.At("users").Errorf("only a Unix socket tells who connects: give token, or an address unix:/path")
+	}
+	if a.Token != "" && len(a.Token) < minToken {
+		c.At("token").Errorf("a token has %d characters at least: it is all that stands before the gateway", minToken)
+	}
 	if a.Address == "" {
 		return
 	}
@@ -90,7 +104,7 @@ func (a *AdminSpec) Validate(c *config.Check) {
 	}
 	if host, _, err := net.SplitHostPort(a.Address); err == nil && !a.AllowRemote {
 		if ip, err := netip.ParseAddr(host); err == nil && !ip.IsLoopback() {
-			c.At("address").Suggest("allow_remote: true", "%s can be reached from other machines, and the admin server has no password", a.Address)
+			c.At("address").Suggest("allow_remote: true", "%s can be reached from other machines, and profiles and metrics with it", a.Address)
 		}
 	}
 }

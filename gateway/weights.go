@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/upstream"
 )
 
@@ -39,6 +38,20 @@ func (o overrides) apply(r *upstream.Resolved, s *upstream.Spec) *upstream.Resol
 	return r.Reweighted(weights)
 }
 
+// UnknownError names what does not exist.
+type UnknownError struct{ What string }
+
+// Error says so.
+func (e *UnknownError) Error() string { return e.What }
+
+// WeightError refuses a weight.
+type WeightError struct{ Weight int }
+
+// Error says what a weight is.
+func (e *WeightError) Error() string {
+	return fmt.Sprintf("a weight is 0 to %d, not %d", upstream.MaxWeight, e.Weight)
+}
+
 // SetWeight gives an endpoint another weight until the configuration does, and takes that back when weight is nil. 0 drains it:
 // it gets no more requests and its idle connections are closed, but those on their way go on. The endpoint is named as in the
 // configuration.
@@ -51,14 +64,14 @@ func (g *Gateway) SetWeight(ctx context.Context, cluster, endpoint string, weigh
 	from := g.current()
 	s := from.plan.spec.Clusters[cluster]
 	if s == nil {
-		return errs.New(errs.NoRoute, "no cluster "+cluster)
+		return &UnknownError{"there is no cluster " + cluster}
 	}
 	i := slices.IndexFunc(s.Endpoints, func(e upstream.EndpointSpec) bool { return e.Address == endpoint })
 	if i < 0 {
-		return errs.New(errs.NoRoute, fmt.Sprintf("cluster %s has no endpoint %s", cluster, endpoint))
+		return &UnknownError{fmt.Sprintf("cluster %s has no endpoint %s", cluster, endpoint)}
 	}
 	if weight != nil && (*weight < 0 || *weight > upstream.MaxWeight) {
-		return errs.New(errs.BadRequest, fmt.Sprintf("a weight is 0 to %d", upstream.MaxWeight))
+		return &WeightError{*weight}
 	}
 	of := maps.Clone(g.overrides[cluster])
 	if of == nil {

@@ -17,41 +17,64 @@ type route struct {
 	path    string // as for http.ServeMux: a final slash takes what is below
 	about   string // shown by the list at /
 	methods []string
+	need    need
 	handler http.Handler
 }
 
-// reading are the methods of everything that changes nothing.
-var reading = []string{http.MethodGet, http.MethodHead}
+// safe are the methods of everything that changes nothing.
+var safe = []string{http.MethodGet, http.MethodHead}
 
 // routes lists what o serves, in the order shown at /.
 func routes(o Options) []route {
 	list := []route{
-		{"/healthz", "200 while the process works, 503 with the reason otherwise", reading, check(o.Live)},
-		{"/readyz", "200 while traffic is welcome, 503 with the reason otherwise", reading, check(o.Ready)},
-		{"/debug/pprof/", "profiles of this process, for go tool pprof", reading, http.HandlerFunc(pprof.Index)},
-		{"/debug/pprof/cmdline", "the command line", reading, http.HandlerFunc(pprof.Cmdline)},
-		{"/debug/pprof/profile", "a CPU profile; ?seconds=N", reading, http.HandlerFunc(pprof.Profile)},
-		{"/debug/pprof/symbol", "names of program counters", append([]string{http.MethodPost}, reading...), http.HandlerFunc(pprof.Symbol)},
-		{"/debug/pprof/trace", "an execution trace; ?seconds=N", reading, http.HandlerFunc(pprof.Trace)},
+		{"/healthz", "200 while the process works, 503 with the reason otherwise", safe, nothing, check(o.Live)},
+		{"/readyz", "200 while traffic is welcome, 503 with the reason otherwise", safe, nothing, check(o.Ready)},
+		{"/debug/pprof/", "profiles of this process, for go tool pprof", safe, reading, http.HandlerFunc(pprof.Index)},
+		{"/debug/pprof/cmdline", "the command line", safe, reading, http.HandlerFunc(pprof.Cmdline)},
+		{"/debug/pprof/profile", "a CPU profile; ?seconds=N", safe, reading, http.HandlerFunc(pprof.Profile)},
+		{"/debug/pprof/symbol", "names of program counters", append([]string{http.MethodPost}, safe...), reading, http.HandlerFunc(pprof.Symbol)},
+		{"/debug/pprof/trace", "an execution trace; ?seconds=N", safe, reading, http.HandlerFunc(pprof.Trace)},
 	}
 	if o.Metrics != nil {
-		list = slices.Insert(list, 0, route{"/metrics", "counters, for Prometheus", reading, o.Metrics})
+		list = slices.Insert(list, 0, route{"/metrics", "counters, for Prometheus", safe, nothing, o.Metrics})
 	}
 	return list
 }
 
-// newHandler returns the handler of all routes.
-func newHandler(o Options) http.Handler {
+// newHandler returns the handler of all routes. access says who may use them, at each request anew.
+func newHandler(o Options, access func() *Access) http.Handler {
 	list := routes(o)
 	mux := http.NewServeMux()
 	for _, r := range list {
-		mux.Handle(r.path, allow(r.methods, r.handler))
+		mux.Handle(r.path, allow(r.methods, permitted(access, r.need, r.handler)))
 	}
-	mux.Handle("/{$}", allow(reading, index(list)))
+	if o.Control != nil {
+		methods := map[string][]string{}
+		for _, op := range operations(o.Control) {
+			mux.Handle(op.method+" "+op.path, permitted(access, op.need, op))
+			methods[op.path] = append(methods[op.path], op.method)
+			list = append(list, route{path: op.path, about: op.method + ": " + op.about})
+		}
+		for path, m := range methods { // whatever the table has no entry for
+			mux.Handle(path, allow(m, http.NotFoundHandler()))
+		}
+	}
+	mux.Handle("/{$}", allow(safe, index(list)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, errs.New(errs.NoRoute, "admin: no such path").Public("See / for what is served."))
 	})
 	return guard(mux, o.Log)
+}
+
+// permitted lets in who may use what needs n.
+func permitted(access func() *Access, n need, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if no := access().permit(r, n); no != nil {
+			refuse(w, no)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // guard turns a panic of a handler into a problem, logged with its stack.
@@ -89,7 +112,7 @@ func index(list []route) http.Handler {
 	var b strings.Builder
 	b.WriteString("Ringway admin\n\n")
 	for _, r := range list {
-		fmt.Fprintf(&b, "%-22s %s\n", r.path, r.about)
+		fmt.Fprintf(&b, "%-48s %s\n", r.path, r.about)
 	}
 	text := b.String()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { plain(w, text) })

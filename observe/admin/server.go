@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,12 +32,19 @@ const unixPrefix = "unix:"
 // socketMode lets only the owner connect to a Unix socket.
 const socketMode = 0o600
 
+// usersMode lets everybody connect, where it is by their number that some are let in.
+const usersMode = 0o666
+
 // Options says what a Server serves and where.
 type Options struct {
 	// Address is host:port with a loopback host, or unix:/path.
 	Address string
 	// AllowRemote permits addresses that other machines may reach.
 	AllowRemote bool
+	// Access says who may use what; SetAccess changes it.
+	Access Access
+	// Control is what the API at /v1/ operates. If nil, there is none.
+	Control Control
 	// Metrics answers /metrics. If nil, /metrics is not there.
 	Metrics http.Handler
 	// Ready answers /readyz: nil if traffic should be sent here. A nil
@@ -65,6 +73,7 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	done     chan struct{} // closed when serving has ended
+	access   atomic.Pointer[Access]
 }
 
 // Start binds o.Address and serves it until Close.
@@ -72,7 +81,7 @@ func Start(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := listen(o.Address, o.AllowRemote)
+	l, err := listen(o.Address, o.AllowRemote, len(o.Access.Users) > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +89,7 @@ func Start(o Options) (*Server, error) {
 		listener: l,
 		done:     make(chan struct{}),
 		http: &http.Server{
-			Handler:           newHandler(o),
+			ConnContext:       withPeer,
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
@@ -89,6 +98,8 @@ func Start(o Options) (*Server, error) {
 			ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 		},
 	}
+	s.access.Store(&o.Access)
+	s.http.Handler = newHandler(o, s.access.Load)
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -97,6 +108,10 @@ func Start(o Options) (*Server, error) {
 	}()
 	return s, nil
 }
+
+// SetAccess changes who may use what, from the next request on. Users who could not connect to the Unix socket before, because
+// there were none, cannot now.
+func (s *Server) SetAccess(a Access) { s.access.Store(&a) }
 
 // Addr returns the address that was bound, with the port chosen for port 0.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
@@ -113,9 +128,9 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 // listen binds address.
-func listen(address string, allowRemote bool) (net.Listener, error) {
+func listen(address string, allowRemote, users bool) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
-		return listenUnix(path)
+		return listenUnix(path, users)
 	}
 	if !allowRemote && !isLoopback(address) {
 		return nil, &RemoteError{Address: address}
@@ -149,7 +164,7 @@ func isLoopback(address string) bool {
 // listenUnix binds a Unix socket for the owner alone. A socket file that
 // nobody listens on any more, as a crash leaves it, is replaced; one that is
 // in use, and a file that is no socket, are errors.
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(path string, users bool) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
 		if c, err := net.Dial("unix", path); err == nil {
 			c.Close()
@@ -161,7 +176,11 @@ func listenUnix(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	if err := os.Chmod(path, socketMode); err != nil {
+	mode := fs.FileMode(socketMode)
+	if users {
+		mode = usersMode
+	}
+	if err := os.Chmod(path, mode); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("admin: %w", err)
 	}

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/observe/admin"
+)
+
+const (
+	// defaultAdmin is where the gateway of an example or a demo has its admin server.
+	defaultAdmin = "127.0.0.1:9900"
+	// tokenVariable has the admin token, which everybody could read on a command line.
+	tokenVariable = "RINGWAY_ADMIN_TOKEN"
+	// operateTimeout bounds what the gateway may take to answer.
+	operateTimeout = 60 * time.Second
+)
+
+// target is the gateway that a command is for.
+type target struct{ file, address string }
+
+func (t *target) flags(c *cobra.Command) {
+	c.Flags().StringVarP(&t.file, "config", "c", "", "configuration file of the gateway, to learn its admin address and token")
+	c.Flags().StringVar(&t.address, "admin", "", "admin address of the gateway: HOST:PORT or unix:/path (default: the file's, or "+defaultAdmin+")")
+}
+
+// client finds the gateway: by the flag, the file, or where it is by default.
+func (t *target) client() (*admin.Client, error) {
+	address, token := t.address, config.Secret(os.Getenv(tokenVariable))
+	if t.file != "" {
+		spec, _, err := load(t.file)
+		if err != nil {
+			return nil, err
+		}
+		if address == "" {
+			address = spec.Admin.Address
+		}
+		if address == "" {
+			return nil, fmt.Errorf("%s has no admin server: set admin.address, for example unix:/run/ringway/admin.sock", t.file)
+		}
+		if token == "" {
+			token = spec.Admin.Token
+		}
+	}
+	if address == "" {
+		address = defaultAdmin
+	}
+	return admin.NewClient(address, token), nil
+}
+
+// operate runs f with a client of the gateway. The faults of a refused configuration are told like those of a file.
+func (t *target) operate(f func(ctx context.Context, c *admin.Client) error) error {
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), operateTimeout)
+	defer cancel()
+	err = f(ctx, c)
+	var refused *admin.Refusal
+	if !errors.As(err, &refused) || len(refused.Faults) == 0 {
+		return err
+	}
+	var faults config.Errors
+	for _, f := range refused.Faults {
+		faults = append(faults, &config.Error{File: f.File, Line: f.Line, Column: f.Column, Path: f.Path, Problem: f.Problem, Suggestion: f.Suggestion})
+	}
+	return faults
+}
+
+func statusCommand() *cobra.Command {
+	var to target
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Tell how the gateway that runs is",
+		Example: "  ringway status -c gateway.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return to.operate(func(ctx context.Context, c *admin.Client) error {
+				text, err := c.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					_, err = cmd.OutOrStdout().Write(text)
+					return err
+				}
+				var s gateway.Status
+				if err := json.Unmarshal(text, &s); err != nil {
+					return err
+				}
+				printStatus(cmd.OutOrStdout(), &s)
+				return nil
+			})
+		},
+	}
+	to.flags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return c
+}
+
+func printStatus(w io.Writer, s *gateway.Status) {
+	state := s.State
+	if s.Reason != "" {
+		state += " (" + s.Reason + ")"
+	}
+	fmt.Fprintf(w, "state        %s, pid %d, up %v\n", state, s.PID, time.Since(s.Started).Round(time.Second))
+	fmt.Fprintf(w, "version      %s, driver %s\n", s.Version, s.Driver)
+	fmt.Fprintf(w, "config       %s, %.12s, in force since %s\n", s.Config.Name, s.Config.Hash, s.Config.Since.Local().Format(time.DateTime))
+	fmt.Fprintf(w, "listeners    %d, clusters %d\n", s.Listeners, s.Clusters)
+	fmt.Fprintf(w, "connections  %d, requests %d, sessions %d\n", s.Connections, s.Requests, s.Sessions)
+	stalls := uint64(0)
+	for _, l := range s.Loops {
+		stalls += l.Stalls
+	}
+	fmt.Fprintf(w, "loops        %d, stalls %d", len(s.Loops)-s.Retiring, stalls)
+	if s.Retiring > 0 {
+		fmt.Fprintf(w, ", and %d that end with their last connection", s.Retiring)
+	}
+	fmt.Fprintln(w)
+}
+
+func reloadCommand() *cobra.Command {
+	var to target
+	var preview bool
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the gateway that runs read its configuration file again, and print what changed",
+		Long: "Has the gateway that runs read its configuration file again, and prints what changed: + for what was added, - removed,\n" +
+			"~ changed. A configuration that cannot be used changes nothing, and it is said why.",
+		Example: "  ringway reload -c gateway.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return to.operate(func(ctx context.Context, c *admin.Client) error {
+				r, err := c.Reload(ctx, preview)
+				if err == nil {
+					printDiff(cmd.OutOrStdout(), r.Diff)
+				}
+				return err
+			})
+		},
+	}
+	to.flags(c)
+	c.Flags().BoolVar(&preview, "preview", false, "only print what would change")
+	return c
+}
+
+func printDiff(w io.Writer, diff string) {
+	if diff == "" {
+		diff = "nothing differs\n"
+	}
+	fmt.Fprint(w, diff)
+}
+
+func drainCommand() *cobra.Command {
+	var to target
+	c := &cobra.Command{
+		Use:     "drain",
+		Short:   "Have the gateway that runs end when everything in flight has finished",
+		Example: "  ringway drain -c gateway.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return to.operate(func(ctx context.Context, c *admin.Client) error {
+				if err := c.Drain(ctx); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "draining")
+				return nil
+			})
+		},
+	}
+	to.flags(c)
+	return c
+}
