@@ -17,12 +17,11 @@ import (
 type call struct {
 	id       int
 	method   string
-	sends    int   // bytes of the request's body
-	gets     int   // bytes of the response's
-	arrivals int   // heads that reached an origin
-	bodies   int   // times that the whole body did
-	moved    int64 // when a byte last came out of a tunnel
-	cut      bool  // a side has reset a tunnel
+	sends    int  // bytes of the request's body
+	gets     int  // bytes of the response's
+	arrivals int  // heads that reached an origin
+	bodies   int  // times that the whole body did
+	cut      bool // a side has reset a tunnel
 	ended    string
 }
 

@@ -42,8 +42,8 @@ func (s lines) Accept(c *conn.Conn) {
 			q.cut = true
 			return
 		}
-		err = s.bothWays(t, c, id, gets, func() error {
-			return s.verify(br, q, "origin", pattern(id, sends))
+		err = s.bothWays(t, c, id, gets, func(last *int64) error {
+			return s.verify(br, q, "origin", pattern(id, sends), last)
 		})
 		if err == errEarly && !q.cut {
 			s.problem("tunnel %d: its stream ended early at the origin, as if that were all", id)
@@ -77,8 +77,8 @@ func (s *scenario) tunnel(t *loop.Task) {
 		return
 	}
 	br := bufio.NewReader(c)
-	err = s.bothWays(t, c, q.id, q.sends, func() error {
-		return s.verify(br, q, "client", pattern(q.id, q.gets))
+	err = s.bothWays(t, c, q.id, q.sends, func(last *int64) error {
+		return s.verify(br, q, "client", pattern(q.id, q.gets), last)
 	})
 	q.ended = "tunnel ended"
 	if err != nil {
@@ -97,16 +97,18 @@ func (s *scenario) tunnel(t *loop.Task) {
 var errEarly = errors.New("the stream ended early")
 
 // bothWays sends a pattern of n bytes and its end in a task of its own while verify reads.
-func (s *scenario) bothWays(t *loop.Task, c *conn.Conn, id, n int, verify func() error) error {
+func (s *scenario) bothWays(t *loop.Task, c *conn.Conn, id, n int, verify func(last *int64) error) error {
+	last := s.w.Now() // when this side last sent or received
 	sent := error(nil)
 	sender := s.peers.Go("sender", func(t *loop.Task) {
 		if !s.dribble(t, c, pattern(id, n)) {
 			sent = net.ErrClosed
 			return
 		}
+		last = s.w.Now()
 		sent = c.CloseWrite()
 	})
-	err := verify()
+	err := verify(&last)
 	failed := sent != nil // before this side ended everything itself
 	if err != nil {
 		c.Abort() // whoever fails tells the other side, and its own sender
@@ -119,15 +121,15 @@ func (s *scenario) bothWays(t *loop.Task, c *conn.Conn, id, n int, verify func()
 }
 
 // verify reads a stream to its end and compares it.
-func (s *scenario) verify(r io.Reader, q *call, where string, want []byte) error {
+func (s *scenario) verify(r io.Reader, q *call, where string, want []byte, last *int64) error {
 	got := make([]byte, 0, len(want))
 	part := make([]byte, 8<<10)
 	for {
 		n, err := r.Read(part)
 		got = append(got, part[:n]...)
-		idle := time.Duration(s.w.Now() - q.moved)
+		idle := time.Duration(s.w.Now() - *last)
 		if n > 0 {
-			q.moved = s.w.Now()
+			*last = s.w.Now()
 		}
 		if len(got) > len(want) || !bytes.Equal(got, want[:len(got)]) {
 			s.problem("tunnel %d: other bytes came to the %s than were sent, among the first %d of %d", q.id, where, len(got), len(want))
