@@ -9,6 +9,7 @@ import (
 	"github.com/ringway/ringway/gateway/inbound/tcp"
 	"github.com/ringway/ringway/gateway/outbound"
 	"github.com/ringway/ringway/gateway/route"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/observe/accesslog"
 )
@@ -100,9 +101,21 @@ func (g *Gateway) handler(a *assembly, name string, from, to *plan) (h handler, 
 	if !kept {
 		t = inbound.New(p.net, inbound.Config{Name: name, Log: g.log, IDs: ids()})
 	}
-	terms := inbound.NewTerms(s, to.tables[name], a.targets(s.Routes))
+	terms := inbound.NewTerms(s, to.tables[name], a.targets(s.Routes), a.terminator(name, to))
 	a.terms = append(a.terms, func() { t.Apply(terms) })
 	return t, kept
+}
+
+// terminator makes the connections of a listener TLS; nil where it does not speak that. Handshakes at a time are shared by the
+// loops that the plan has; after a change of their number the shares differ until the listener changes.
+func (a *assembly) terminator(name string, to *plan) *secure.Terminator {
+	s := to.secure[name]
+	if s == nil {
+		return nil
+	}
+	t := s.Terminator(a.part.net, share(s.Spec.Handshake.Concurrent, to.loops, a.part.loop.ID()))
+	t.Protocols = []string{"http/1.1"}
+	return t
 }
 
 // targets are what a listener's routes lead to.

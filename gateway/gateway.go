@@ -357,6 +357,7 @@ func (g *Gateway) close() {
 	if now.plan == nil {
 		return
 	}
+	now.plan.closeSecure(nil)
 	if err := now.plan.access.Close(); err != nil {
 		g.log.Error("access log", "err", err)
 	}

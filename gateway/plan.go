@@ -12,6 +12,7 @@ import (
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/route"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/observe/accesslog"
 )
@@ -26,6 +27,7 @@ type plan struct {
 	tables      map[string]*route.Table // of listeners of HTTP
 	serverNames map[string]*route.Names // of listeners of layer 4
 	resolved    map[string]*upstream.Resolved
+	secure      map[string]*secure.Server // of listeners that speak TLS
 	loops       int
 	bounds      map[string]int // of the listeners' connections
 	access      *accesslog.Log
@@ -49,6 +51,9 @@ func (g *Gateway) newPlan(ctx context.Context, spec *Spec, source Source, before
 	p := &plan{spec: spec, source: source, hash: source.Hash(), names: slices.Sorted(maps.Keys(spec.Listeners)),
 		tables: map[string]*route.Table{}, serverNames: map[string]*route.Names{}, loops: spec.Runtime.Loops.Or(runtime.NumCPU())}
 	if err := g.resolve(ctx, p, before); err != nil {
+		return nil, err
+	}
+	if err := g.loadSecure(p, before); err != nil {
 		return nil, err
 	}
 	for _, name := range p.names {

@@ -181,6 +181,7 @@ func (t *transaction) prepare(ctx context.Context, spec *Spec, source Source) (e
 	if t.to, err = t.g.newPlan(ctx, spec, source, before); err != nil {
 		return err
 	}
+	t.onFailure(func() { t.to.closeSecure(before) })
 	t.to.bounds = clientBounds(spec, t.g.limits(t.to.loops), t.to.loops, t.g.log)
 	for _, step := range []func(context.Context) error{t.openSockets, t.startLoops, t.openLog, t.assemble, t.startAdmin} {
 		if err = step(ctx); err != nil {
@@ -349,6 +350,9 @@ func (t *transaction) leave() {
 		}
 	}
 	g.sweep(t.to)
+	if t.from != nil {
+		t.from.plan.closeSecure(t.to)
+	}
 	if t.oldLog != nil {
 		g.retireLog(t.oldLog, t.all)
 	}

@@ -32,8 +32,8 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// secure says its name and the client's over TLS, and then echoes.
-func secure(t *testing.T, cert tls.Certificate, name string) string {
+// secured says its name and the client's over TLS, and then echoes.
+func secured(t *testing.T, cert tls.Certificate, name string) string {
 	return origin(t, func(c *client) {
 		s := tls.Server(c.Conn, &tls.Config{Certificates: []tls.Certificate{cert}})
 		if s.Handshake() != nil {
@@ -113,7 +113,7 @@ func (r *rig) asksFor(name string, cut int, want string) {
 func TestPassthrough(t *testing.T) {
 	cert := certificate(t)
 	eachDriver(t, func(t *testing.T, d DriverName) {
-		r := startNames(t, d, "timeouts: {client_hello: 30s}", secure(t, cert, "a"), secure(t, cert, "b"), secure(t, cert, "c"))
+		r := startNames(t, d, "timeouts: {client_hello: 30s}", secured(t, cert, "a"), secured(t, cert, "b"), secured(t, cert, "c"))
 		n := uint64(0)
 		for name, want := range map[string]string{"a.example": "a", "A.Example": "a", "x.b.example": "b", "x.y.b.example": "b", "b.example": "c", "else.example": "c"} {
 			r.asksFor(name, -1, want)

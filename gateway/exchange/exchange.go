@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/proto/header"
 	"github.com/ringway/ringway/proto/http1"
@@ -61,6 +62,7 @@ type Exchange struct {
 	Client   Client
 	Peer     netip.AddrPort // who opened the connection
 	ClientIP netip.Addr     // whom trusted proxies say that it is for
+	TLS      *secure.Info   // what the client's handshake has settled, its certificate for one; nil: plain
 
 	Request  Request
 	Response Response

@@ -70,7 +70,20 @@ func New(n *conn.Net, c Config) *Handler {
 func (h *Handler) Gate() *Gate { return h.gate }
 
 // Apply makes t the terms of every request that begins from now on.
-func (h *Handler) Apply(t *Terms) { h.terms = t }
+func (h *Handler) Apply(t *Terms) {
+	h.endTerms()
+	h.terms = t
+	if t.tls != nil {
+		t.tls.Count(&h.Counters.TLS)
+	}
+}
+
+// endTerms lets go of what the terms in force hold; requests and handshakes that go on need nothing of it.
+func (h *Handler) endTerms() {
+	if h.terms != nil && h.terms.tls != nil {
+		h.terms.tls.Close()
+	}
+}
 
 // Terms are those in force.
 func (h *Handler) Terms() *Terms { return h.terms }
@@ -82,7 +95,7 @@ func (h *Handler) SetAccess(p *accesslog.Producer) { h.access = p }
 func (h *Handler) accept(d *Door, c *conn.Conn) {
 	h.Counters.Accepted++
 	h.Counters.Active++
-	s := &session{h: h, c: c, under: c, door: d}
+	s := &session{h: h, c: c, under: c, door: d, shake: h.terms.tls}
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
 	if h.terms.proxies != nil {
@@ -138,6 +151,7 @@ func (h *Handler) Conns() int { return len(h.sessions) }
 // CloseAll ends every connection. Requests in flight are cancelled, and close theirs: what of a body lies in a buffer of
 // the connection may be on its way to an upstream just now.
 func (h *Handler) CloseAll() {
+	h.endTerms()
 	for s := range h.sessions {
 		if s.active {
 			h.n.Loop.Cancel(s.task, loop.ErrStopped)

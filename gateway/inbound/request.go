@@ -63,9 +63,7 @@ func (s *session) serve(t *loop.Task) bool {
 	h := s.h
 	r := h.take(s)
 	defer h.put(r)
-	r.sent, r.status = 0, 0
-	r.terms = h.terms
-	r.Task, r.Net, r.Start, r.Listener = t, h.n, h.n.Loop.Now(), h.Name
+	r.begun(t)
 	r.in.Reset()
 	s.c.SetReadTimeout(r.terms.times.head)
 	got, err := r.head.Read(s.c, &r.in, &r.terms.http1)
@@ -89,6 +87,14 @@ func (s *session) serve(t *loop.Task) bool {
 	return keep
 }
 
+// begun notes that a request begins, and by which terms it goes.
+func (r *request) begun(t *loop.Task) {
+	h := r.s.h
+	r.sent, r.status = 0, 0
+	r.terms = h.terms
+	r.Task, r.Net, r.Start, r.Listener = t, h.n, h.n.Loop.Now(), h.Name
+}
+
 // begin makes the exchange of what was read.
 func (r *request) begin() {
 	in, h := &r.in, r.s.h
@@ -101,6 +107,9 @@ func (r *request) begin() {
 	r.Request = exchange.Request{
 		Method: in.Method, MethodToken: in.MethodToken, Scheme: "http", Authority: in.Authority,
 		Path: in.Path, Query: in.Query, HasQuery: in.HasQuery, Fields: &in.Fields, Protocol: "HTTP/1.1",
+	}
+	if r.s.info != nil {
+		r.Request.Scheme, r.TLS = "https", r.s.info
 	}
 	if in.Minor == 0 {
 		r.Request.Protocol = "HTTP/1.0"
@@ -185,6 +194,7 @@ func (r *request) refuse(got bool, err error) bool {
 		err = errs.From(errs.RequestTimeout, err, "read request")
 	case errors.Is(err, http1io.ErrNoBlocks):
 		err = errs.From(errs.Overloaded, err, "read request")
+	case err == errPlainHTTP:
 	default:
 		return false // the client went away in the middle of it
 	}

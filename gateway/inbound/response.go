@@ -111,6 +111,9 @@ func (r *request) send() (keep bool, err error) {
 	out := http1.AppendStatusLine(b.Bytes[:0], resp.Status, resp.Reason)
 	out = http1.AppendFields(out, resp.Fields)
 	out = r.appendFraming(out, body, chunked)
+	if r.terms.hsts != nil && r.s.info != nil && resp.Fields.Count(header.StrictTransportSecurity) == 0 {
+		out = append(append(append(out, "Strict-Transport-Security: "...), r.terms.hsts...), "\r\n"...)
+	}
 	if resp.Fields.Count(header.Date) == 0 {
 		out = h.date.append(out, h.n.Loop.Now())
 	}

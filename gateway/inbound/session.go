@@ -9,6 +9,7 @@ import (
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/preface"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/metrics"
 )
@@ -29,10 +30,12 @@ type session struct {
 	under    *conn.Conn  // what carries it: the same, unless it is encrypted
 	door     *Door
 	task     loop.Handle
-	active   bool // a task serves it
-	watching bool // the request has been read: what arrives now concerns the next one, or is the client's leaving
-	linger   bool // bytes that nobody will read may be on their way
-	header   bool // a PROXY header comes first
+	active   bool               // a task serves it
+	watching bool               // the request has been read: what arrives now concerns the next one, or is the client's leaving
+	linger   bool               // bytes that nobody will read may be on their way
+	header   bool               // a PROXY header comes first
+	shake    *secure.Terminator // makes the connection TLS before the first request; nil: it is, or stays plain
+	info     *secure.Info       // what that has settled; nil: plain
 	requests int
 	client   netip.AddrPort // who opened the connection, or whom the PROXY header names
 	peer     []byte         // the client's address as text
@@ -55,6 +58,8 @@ func (s *session) rest() {
 	switch {
 	case s.header:
 		s.c.SetReadTimeout(s.h.terms.times.proxy)
+	case s.shake != nil:
+		s.c.SetReadTimeout(s.shake.Timeout())
 	case s.h.draining: // the last response went out just before
 		s.c.SetReadTimeout(s.h.patience)
 	default:
@@ -68,6 +73,7 @@ func (s *session) Readable(*conn.Conn) {
 	err := s.c.Err()
 	switch {
 	case !s.active && err != nil:
+		s.leftEarly()
 		_ = s.c.Close()
 	case !s.active:
 		s.active = true
@@ -89,6 +95,8 @@ func (s *session) Expired(*conn.Conn) {
 	case !s.active:
 		if s.header {
 			s.refuse(metrics.ProxyHeaderTimeout, errDeadline)
+		} else {
+			s.lateHandshake()
 		}
 		_ = s.c.Close()
 	case s.watching:
@@ -100,7 +108,7 @@ func (s *session) Expired(*conn.Conn) {
 // Run serves the requests that are there, as a task.
 func (s *session) Run(t *loop.Task) {
 	defer s.recovered()
-	if s.header && !s.readProxy() {
+	if s.header && !s.readProxy() || s.shake != nil && !s.isSecure(t) {
 		return
 	}
 	for n := 1; ; n++ {

@@ -8,6 +8,7 @@ import (
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/route"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/proto/tls"
 )
@@ -18,6 +19,7 @@ type Spec struct {
 	Protocol  Protocol           `yaml:"protocol" doc:"What its clients speak: http, or tcp for anything, which is passed on as it is (layer 4)."`
 	Cluster   string             `yaml:"cluster" doc:"Layer 4: cluster that every session goes to, instead of routes."`
 	Routes    []route.Spec       `yaml:"routes" doc:"Where requests go, and sessions by their server name; the most specific route wins, then the first."`
+	TLS       *secure.Spec       `yaml:"tls" doc:"HTTP: speak TLS with the clients; default: plain."`
 	Proxy     *preface.ProxySpec `yaml:"proxy_protocol" doc:"Expect a PROXY header at the start of connections from proxies, and take the client's address from it."`
 	Timeouts  Timeouts           `yaml:"timeouts" doc:"How long clients may take."`
 	Limits    Limits             `yaml:"limits" doc:"Bounds of what clients may send and hold."`

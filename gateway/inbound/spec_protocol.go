@@ -21,6 +21,7 @@ const (
 // foreignKeys are the keys that a listener of the protocol does not take; those of routes stand in each of them.
 var foreignKeys = map[Protocol][]foreign{
 	TCP: {
+		{"", "tls", "a tcp listener passes TLS on as it is, and can route it by sni; to end it here make it protocol: http"},
 		{"", "forwarded", "a tcp listener has no header fields to tell of the client; give the cluster send_proxy, or make it protocol: http"},
 		{"", "half_close", "a tcp listener always passes the end of a side on; leave it out"},
 		{"timeouts", "request_head", readsNothing},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/route"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/proto/http1"
 )
 
@@ -22,13 +23,15 @@ type Terms struct {
 	maxReqs int
 	proxies *preface.Policy
 	forward forwarder
+	tls     *secure.Terminator // nil: plain
+	hsts    []byte             // nil: not said
 }
 
 type times struct{ head, idle, read, write, proxy time.Duration }
 
-// NewTerms makes the terms of s. table was compiled from its routes, and targets are in their order. It may be called outside
-// the loop.
-func NewTerms(s *Spec, table *route.Table, targets []Target) *Terms {
+// NewTerms makes the terms of s. table was compiled from its routes, and targets are in their order; tls makes its connections
+// TLS, nil for none. It may be called outside the loop.
+func NewTerms(s *Spec, table *route.Table, targets []Target, tls *secure.Terminator) *Terms {
 	lim := http1.DefaultLimits()
 	lim.MaxHead, lim.MaxLine, lim.MaxFields = int(s.Limits.Head), int(s.Limits.Line), s.Limits.Fields
 	t := &s.Timeouts
@@ -36,6 +39,10 @@ func NewTerms(s *Spec, table *route.Table, targets []Target) *Terms {
 		times:   times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std(), proxy: t.ProxyHeader.Std()},
 		forward: newForwarder(&s.Forwarded),
 		proxies: preface.NewPolicy(s.Proxy),
+		tls:     tls,
+	}
+	if s.TLS != nil && s.TLS.HSTS != nil {
+		terms.hsts = s.TLS.HSTS.Value()
 	}
 	for i := range targets {
 		if targets[i].Name == "" {

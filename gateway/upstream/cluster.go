@@ -12,6 +12,7 @@ import (
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/preface"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/http1"
 )
@@ -29,6 +30,8 @@ type Settings struct {
 type Resolved struct {
 	Name      string
 	Settings  Settings
+	TLS       *secure.Client // nil: plain
+	Hosts     []string       // of the endpoints, as they were written
 	Addresses []conn.Address
 	Weights   []int
 	order     []uint16
@@ -44,8 +47,15 @@ func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
 		Connect: t.Connect.Std(), ResponseHead: t.ResponseHead.Std(), Read: t.Read.Std(), Write: t.Write.Std(), Idle: t.Idle.Std(),
 		Retries: s.Retries, Pool: s.Pool, HTTP1: lim, SendProxy: s.SendProxy,
 	}}
+	if s.TLS != nil {
+		var err error
+		if r.TLS, err = secure.NewClient(s.TLS); err != nil {
+			return nil, errs.Wrapf(err, "clusters.%s.tls", name)
+		}
+	}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
+		r.Hosts = append(r.Hosts, e.Address)
 		a, err := resolve(ctx, e.Address)
 		if err != nil {
 			return nil, errs.Wrapf(err, "clusters.%s.endpoints[%d]", name, i)
@@ -91,7 +101,7 @@ func resolve(ctx context.Context, address string) (conn.Address, error) {
 
 // Same reports whether r and o say the same.
 func (r *Resolved) Same(o *Resolved) bool {
-	return r != nil && o != nil && r.Settings == o.Settings && slices.Equal(r.Weights, o.Weights) &&
+	return r != nil && o != nil && r.Settings == o.Settings && slices.Equal(r.Weights, o.Weights) && r.TLS.Same(o.TLS) && slices.Equal(r.Hosts, o.Hosts) &&
 		slices.EqualFunc(r.Addresses, o.Addresses, func(a, b conn.Address) bool { return a.String() == b.String() })
 }
 
@@ -140,6 +150,9 @@ func (c *Cluster) Update(r *Resolved) {
 		e := had[name]
 		if e == nil {
 			e = newEndpoint(c.n, c, r.Addresses[i])
+		}
+		if r.TLS != nil || e.tls != nil {
+			e.secure(r.TLS, r.Hosts[i])
 		}
 		delete(had, name)
 		c.Endpoints = append(c.Endpoints, e)

@@ -2,11 +2,14 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/sys"
@@ -23,11 +26,26 @@ type Endpoint struct {
 	idle    []*Conn // last in, first out: the warmest is used next
 	open    int     // connections, those being made included
 	waiting []*waiter
+	tls     *secure.Client // nil: plain
+	tlsHost string         // the name that tls verifies, unless its own specification names one
+	makes   *secure.Connector
 	retired bool // no request is to choose it any more, so that nothing is kept for the next
 }
 
 func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
 	return &Endpoint{Name: a.String(), n: n, cluster: c, addr: a}
+}
+
+// secure makes new connections TLS as cl says, nil for plain ones. Those that were made otherwise are not used again.
+func (e *Endpoint) secure(cl *secure.Client, host string) {
+	if e.tls.Same(cl) && e.tlsHost == host {
+		return
+	}
+	e.closeIdle()
+	e.tls, e.tlsHost, e.makes = cl, host, nil
+	if cl != nil {
+		e.makes = cl.Connector(e.n.Loop, host)
+	}
 }
 
 // Host is what a request to the endpoint names as its host when the client named none.
@@ -52,6 +70,7 @@ type Conn struct {
 	// Carried is what the outbound handler keeps from request to request.
 	Carried any
 
+	via      *secure.Connector // what made it TLS
 	requests int
 	bulk     int // small responses until the connection is taken for one that carries small ones again
 	pooled   int // place among the idle ones, -1 while in use
@@ -184,7 +203,7 @@ func (e *Endpoint) offerSlot() {
 
 func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
 	e.Counters.Connects++
-	k, err := conn.Dial(e.n, &e.addr, e.cluster.Settings.Connect)
+	c, err := e.connect()
 	if err != nil {
 		e.open--
 		e.offerSlot()
@@ -195,8 +214,28 @@ func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
 		e.Counters.CountError(err)
 		return nil, err
 	}
-	c := &Conn{Stream: k, Under: k, Endpoint: e, pooled: -1}
 	e.Counters.Active++
+	return c, nil
+}
+
+// connect opens a connection, and makes it TLS where the cluster is; both within the time for connecting.
+func (e *Endpoint) connect() (*Conn, error) {
+	limit, l := e.cluster.Settings.Connect, e.n.Loop
+	start := l.Now()
+	k, err := conn.Dial(e.n, &e.addr, limit)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{Stream: k, Under: k, Endpoint: e, via: e.makes, pooled: -1}
+	if c.via == nil {
+		return c, nil
+	}
+	if limit > 0 {
+		limit = max(limit-time.Duration(l.Now()-start), 1)
+	}
+	if c.Stream, err = c.via.Connect(l.Current(), k, limit); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
 	return c, nil
 }
 
@@ -219,7 +258,7 @@ func (c *Conn) Release(reusable bool) {
 	e := c.Endpoint
 	lim := &e.cluster.Settings.Pool
 	c.requests++
-	if !reusable || e.cluster.closing || e.retired || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
+	if !reusable || e.cluster.closing || e.retired || c.via != e.makes || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
 		c.drop()
 		return
 	}

@@ -8,17 +8,19 @@ import (
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/preface"
+	"github.com/ringway/ringway/gateway/secure"
 )
 
 // Spec is a cluster as it stands in the configuration.
 type Spec struct {
-	Endpoints []EndpointSpec  `yaml:"endpoints" config:"required" doc:"Where the cluster's servers listen."`
-	Balance   Balance         `yaml:"balance" doc:"How an endpoint is chosen."`
-	Retries   int             `yaml:"retries" doc:"Further endpoints that are tried when one cannot be connected to."`
-	Timeouts  Timeouts        `yaml:"timeouts" doc:"How long the cluster's servers may take."`
-	Pool      PoolSpec        `yaml:"pool" doc:"Bounds of the connections to each endpoint, per loop."`
-	Limits    Limits          `yaml:"limits" doc:"Bounds of what servers may send."`
-	SendProxy preface.Version `yaml:"send_proxy" doc:"Layer 4: begin each connection with a PROXY header of this version, which tells of the client; default: none."`
+	Endpoints []EndpointSpec     `yaml:"endpoints" config:"required" doc:"Where the cluster's servers listen."`
+	Balance   Balance            `yaml:"balance" doc:"How an endpoint is chosen."`
+	Retries   int                `yaml:"retries" doc:"Further endpoints that are tried when one cannot be connected to."`
+	Timeouts  Timeouts           `yaml:"timeouts" doc:"How long the cluster's servers may take."`
+	Pool      PoolSpec           `yaml:"pool" doc:"Bounds of the connections to each endpoint, per loop."`
+	Limits    Limits             `yaml:"limits" doc:"Bounds of what servers may send."`
+	TLS       *secure.ClientSpec `yaml:"tls" doc:"Speak TLS with the servers; default: plain."`
+	SendProxy preface.Version    `yaml:"send_proxy" doc:"Layer 4: begin each connection with a PROXY header of this version, which tells of the client; default: none."`
 }
 
 // SetDefaults fills in what a cluster has where the file is silent.
@@ -35,12 +37,25 @@ func (s *Spec) Validate(c *config.Check) {
 	if s.Retries < 0 || s.Retries > 16 {
 		c.At("retries").Errorf("retries is 0 to 16, not %d", s.Retries)
 	}
+	s.validateTLS(c)
 	seen := map[string]bool{}
 	for i, e := range s.Endpoints {
 		if seen[e.Address] {
 			c.At("endpoints", i).Errorf("endpoint %s stands in the cluster twice; give it a weight instead", e.Address)
 		}
 		seen[e.Address] = true
+	}
+}
+
+// validateTLS reports servers whose certificates could not be told to be theirs.
+func (s *Spec) validateTLS(c *config.Check) {
+	if s.TLS == nil || s.TLS.ServerName != "" || !s.TLS.Verify {
+		return
+	}
+	for i, e := range s.Endpoints {
+		if strings.HasPrefix(e.Address, "unix:") {
+			c.At("endpoints", i).Errorf("a Unix socket has no name that a certificate could be for: give tls a server_name")
+		}
 	}
 }
 

@@ -82,6 +82,9 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		endpointConnectErrors, endpointRequestErrors, endpointResponseHead} {
 		ch <- d
 	}
+	for _, d := range tlsDescs {
+		ch <- d
+	}
 }
 
 func describe[E any](ch chan<- *prometheus.Desc, list []series[E]) {
@@ -128,6 +131,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 // sendListener sends what a listener has beyond plain numbers, too.
 func sendListener(ch chan<- prometheus.Metric, e *Listener) {
 	send(ch, listenerSeries, e, e.Name)
+	sendTLS(ch, e.Name, &e.TLS)
 	for i, n := range e.Sessions.Ends {
 		if n > 0 || e.Sessions.Layer4 {
 			ch <- prometheus.MustNewConstMetric(listenerSessions, prometheus.CounterValue, float64(n), e.Name, SessionEnd(i).String())

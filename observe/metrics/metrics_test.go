@@ -120,6 +120,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 	cluster := Cluster{Name: "c", Endpoints: 1, Available: 2, ClusterCounters: ClusterCounters{Overloaded: 3}}
 	fill(&loop)
 	fill(&listener)
+	listener.TLS.Enabled = true
 	fill(&endpoint)
 	fill(&task)
 	s.Loops = []Loop{{0, loop}}
@@ -131,8 +132,9 @@ func TestEveryFieldIsShown(t *testing.T) {
 	text := scrape(t, func() Snapshot { return s })
 	for prefix, fields := range map[string]int{
 		"ringway_loop_": reflect.TypeFor[LoopCounters]().NumField(),
-		// The array Requests is five series, Sessions one for each end; the histograms are counted apart.
-		"ringway_listener_":     reflect.TypeFor[ListenerCounters]().NumField() - 3 + StatusClasses + int(sessionEnds),
+		// The array Requests is five series, Sessions one for each end, TLS one for each result and version and two numbers
+		// more; the histograms are counted apart.
+		"ringway_listener_":     reflect.TypeFor[ListenerCounters]().NumField() - 4 + StatusClasses + int(sessionEnds) + int(tlsResults) + TLSVersions + 2,
 		"ringway_cluster_":      3,
 		"ringway_endpoint_":     reflect.TypeFor[EndpointCounters]().NumField() - 2 + int(endpointErrors),
 		"ringway_task":          reflect.TypeFor[TaskCounters]().NumField(),

@@ -77,6 +77,7 @@ type ListenerCounters struct {
 	Duration Histogram             // first byte of a request to last byte of its response
 
 	Sessions SessionCounters
+	TLS      TLSCounters
 }
 
 // CountStatus counts a response. A status outside 100 to 599 counts as 5xx:
@@ -102,6 +103,7 @@ func (c *ListenerCounters) Add(o *ListenerCounters) {
 	c.BytesOut += o.BytesOut
 	c.Duration.Add(&o.Duration)
 	c.Sessions.Add(&o.Sessions)
+	c.TLS.Add(&o.TLS)
 }
 
 // Cluster is one cluster. Endpoints and Available are not per loop: a source

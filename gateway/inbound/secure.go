@@ -1,0 +1,58 @@
+package inbound
+
+import (
+	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/secure"
+	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/observe/metrics"
+)
+
+var errPlainHTTP error = errs.New(errs.BadRequest, "plain HTTP on a port for TLS").Public("this port speaks TLS: use https")
+
+// isSecure makes the connection TLS, whose first bytes are there; false says that there is nothing to serve yet, or any more.
+func (s *session) isSecure(t *loop.Task) bool {
+	if secure.PlainHTTP(s.under.Buffered()) {
+		s.shake.Refused(metrics.TLSPlainHTTP)
+		s.answerPlain(t)
+		return false
+	}
+	c, info := s.shake.Handshake(t, s.under)
+	s.shake = nil
+	if c == nil {
+		return false
+	}
+	s.c, s.info = c, info
+	if s.h.closes {
+		_ = s.c.Close()
+		return false
+	}
+	if len(s.c.Buffered()) == 0 && s.c.Err() == nil {
+		s.rest()
+		return false
+	}
+	return true
+}
+
+// answerPlain tells a client that speaks HTTP without TLS what is wrong: nobody would find it out from an alert.
+func (s *session) answerPlain(t *loop.Task) {
+	r := s.h.take(s)
+	defer s.h.put(r)
+	r.begun(t)
+	r.in.Reset()
+	r.refuse(true, errPlainHTTP)
+	s.end(t)
+}
+
+// leftEarly notes a client that left before its handshake.
+func (s *session) leftEarly() {
+	if s.shake != nil {
+		s.shake.Refused(metrics.TLSClientClosed)
+	}
+}
+
+// lateHandshake notes a client that never began one.
+func (s *session) lateHandshake() {
+	if s.shake != nil {
+		s.shake.Refused(metrics.TLSTimeout)
+	}
+}

@@ -1,0 +1,170 @@
+package secure
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/loop"
+)
+
+// ClientSpec is the TLS of a cluster as it stands in the configuration.
+type ClientSpec struct {
+	CA         string  `yaml:"ca" doc:"File with the authorities that servers' certificates must come from, in PEM; default: this machine's."`
+	ServerName string  `yaml:"server_name" doc:"Name that is asked for and that the certificate must have; default: the endpoint's host."`
+	Verify     bool    `yaml:"verify" doc:"Demand a certificate that is valid for the name. Without, anybody on the way can read and change everything."`
+	Cert       string  `yaml:"cert" doc:"File with the certificate that servers are shown (mutual TLS), in PEM."`
+	Key        string  `yaml:"key" doc:"File with its private key, in PEM."`
+	Profile    Profile `yaml:"profile" doc:"Versions and cipher suites, by Mozilla's names."`
+}
+
+// SetDefaults verifies, and chooses the intermediate profile.
+func (s *ClientSpec) SetDefaults() { s.Verify, s.Profile = true, Intermediate }
+
+// Validate reports what is wrong, files included.
+func (s *ClientSpec) Validate(c *config.Check) {
+	if s.CA != "" {
+		if !s.Verify {
+			c.At("ca").Errorf("without verify nobody asks which authority a certificate comes from; leave it out")
+		} else if _, err := loadAuthorities(s.CA); err != nil {
+			c.At("ca").Errorf("%v", err)
+		}
+	}
+	switch {
+	case (s.Cert == "") != (s.Key == ""):
+		c.Errorf("a certificate needs a key and a key a certificate: give cert and key")
+	case s.Cert != "":
+		if _, _, err := loadClientCertificate(s); err != nil {
+			at := c.At("cert")
+			if err.key {
+				at = c.At("key")
+			}
+			at.Errorf("%v", err)
+		}
+	}
+}
+
+// loadClientCertificate reads the certificate that servers are shown.
+func loadClientCertificate(s *ClientSpec) (*tls.Certificate, crypto.Signer, *FileError) {
+	data, fault := readFile(s.Cert)
+	if fault != nil {
+		return nil, nil, fault
+	}
+	chain, err := parseChain(data)
+	if err == nil && time.Now().After(chain[0].NotAfter) {
+		err = fmt.Errorf("the certificate expired at %s", chain[0].NotAfter.UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		return nil, nil, &FileError{File: s.Cert, Err: err}
+	}
+	key, fault := loadKey(&CertificateSpec{Cert: s.Cert, Key: s.Key}, data)
+	if fault != nil {
+		return nil, nil, fault
+	}
+	c := &tls.Certificate{Leaf: chain[0]}
+	for _, x := range chain {
+		c.Certificate = append(c.Certificate, x.Raw)
+	}
+	return c, key, nil
+}
+
+// Client is the TLS of one cluster, shared by the loops. It does not change.
+type Client struct {
+	spec  *ClientSpec
+	roots *x509.CertPool // nil: this machine's
+	own   *tls.Certificate
+	key   crypto.Signer     // of own
+	files [sha256.Size]byte // what was read
+}
+
+// Same reports whether c and o make connections alike. Either may be nil, for plain ones.
+func (c *Client) Same(o *Client) bool {
+	return c == o || c != nil && o != nil && *c.spec == *o.spec && c.files == o.files
+}
+
+// NewClient loads the files. The error names the file.
+func NewClient(spec *ClientSpec) (*Client, error) {
+	c := &Client{spec: spec}
+	if spec.CA != "" {
+		var err *FileError
+		if c.roots, err = loadAuthorities(spec.CA); err != nil {
+			return nil, err
+		}
+	}
+	if spec.Cert != "" {
+		var err *FileError
+		if c.own, c.key, err = loadClientCertificate(spec); err != nil {
+			return nil, err
+		}
+	}
+	sum := sha256.New()
+	for _, f := range []string{spec.CA, spec.Cert, spec.Key} {
+		if f != "" {
+			data, _ := readFile(f) // it was read just before; if it changed since, it differs from the next
+			sum.Write(data)
+		}
+		sum.Write([]byte{0})
+	}
+	sum.Sum(c.files[:0])
+	return c, nil
+}
+
+// sessions is how many sessions are kept for resumption, for each endpoint on each loop: each connection of a pool may get
+// some, and the newest is used.
+const sessions = 16
+
+// Connector makes connections of one loop to one endpoint TLS.
+type Connector struct {
+	config *tls.Config
+	// Resumed counts the handshakes that resumed a session.
+	Resumed uint64
+}
+
+// Connector makes a loop's part for an endpoint, which is written as host:port or unix:/path.
+func (c *Client) Connector(l *loop.Loop, endpoint string) *Connector {
+	name := c.spec.ServerName
+	if name == "" && !strings.HasPrefix(endpoint, "unix:") {
+		name, _, _ = net.SplitHostPort(endpoint)
+	}
+	cfg := &tls.Config{
+		ServerName: name, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(sessions),
+		DynamicRecordSizingDisabled: true,
+		InsecureSkipVerify:          true, // crypto/tls would verify on the loop; VerifyConnection does it elsewhere
+	}
+	c.spec.Profile.apply(cfg)
+	if c.spec.Verify {
+		cfg.VerifyConnection = func(s tls.ConnectionState) error {
+			return verify(l, s.PeerCertificates, x509.VerifyOptions{Roots: c.roots, DNSName: name})
+		}
+	}
+	if c.own != nil {
+		own := *c.own
+		own.PrivateKey = &offloaded{publicHalf: publicHalf{c.key.Public()}, loop: l, key: c.key}
+		cfg.Certificates = []tls.Certificate{own}
+	}
+	return &Connector{config: cfg}
+}
+
+// Connect makes a new connection TLS, in a task, within the time given (0: any). On failure it is closed.
+func (k *Connector) Connect(t *loop.Task, c *conn.Conn, limit time.Duration) (*conn.TLS, error) {
+	s := conn.NewTLSClient(c, k.config)
+	shake := s.Handshake
+	if limit > 0 {
+		shake = func() error { return loop.Timeout(t, limit, s.Handshake) }
+	}
+	if err := shake(); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	if s.State().DidResume {
+		k.Resumed++
+	}
+	return s, nil
+}

@@ -1,0 +1,150 @@
+package secure
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/conn"
+)
+
+// TicketKey is a key that session tickets are encrypted with.
+type TicketKey = [32]byte
+
+// ticketKeys is how many keys are kept: the one in use, and two of which tickets are still taken.
+const ticketKeys = 3
+
+// snapshot is all that loops need for handshakes. It never changes.
+type snapshot struct {
+	certificates []*certificate
+	authorities  *x509.CertPool // of clients' certificates; nil: none are asked for
+	tickets      []TicketKey    // the first is in use
+}
+
+// Server is the TLS of one listener, shared by the loops. A goroutine of it looks after files, ticket keys and proofs.
+type Server struct {
+	Spec *Spec
+
+	name    string
+	log     *slog.Logger
+	current atomic.Pointer[snapshot]
+	stop    chan struct{}
+	ended   sync.WaitGroup
+	stamps  []stamp
+	rotated time.Time
+	staples map[string]*staple // by the certificate's file
+}
+
+// Options are what a Server needs beside its Spec.
+type Options struct {
+	Listener string
+	Log      *slog.Logger
+	// Tickets are the keys of a process before, so that its sessions can be resumed; nil: new ones.
+	Tickets []TicketKey
+}
+
+// NewServer loads the certificates. The error names the file.
+func NewServer(spec *Spec, o Options) (*Server, error) {
+	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), rotated: time.Now(), staples: map[string]*staple{}}
+	keys := o.Tickets
+	if len(keys) == 0 {
+		keys = []TicketKey{newTicketKey()}
+	}
+	first, err := s.load(keys)
+	if err != nil {
+		return nil, fmt.Errorf("listeners.%s.tls: %w", o.Listener, err)
+	}
+	s.stamps = s.look()
+	s.current.Store(s.stapled(first))
+	s.ended.Add(1)
+	go s.keep()
+	return s, nil
+}
+
+// Close ends the goroutine. Loops may go on with what they have.
+func (s *Server) Close() {
+	close(s.stop)
+	s.ended.Wait()
+}
+
+// Same reports whether spec says what s was made of, and the files are as they were taken over.
+func (s *Server) Same(spec *Spec) bool { return config.Equal(s.Spec, spec) }
+
+// TicketKeys are the keys in use, for a process that takes over.
+func (s *Server) TicketKeys() []TicketKey { return s.current.Load().tickets }
+
+func newTicketKey() (k TicketKey) {
+	_, _ = rand.Read(k[:]) // it does not fail
+	return k
+}
+
+// load reads all files.
+func (s *Server) load(tickets []TicketKey) (*snapshot, error) {
+	snap := &snapshot{tickets: tickets}
+	var all []error
+	for i := range s.Spec.Certificates {
+		c, err := loadCertificate(&s.Spec.Certificates[i], time.Now())
+		if err != nil {
+			all = append(all, err)
+			continue
+		}
+		snap.certificates = append(snap.certificates, c)
+	}
+	if a := s.Spec.ClientAuth; a != nil {
+		pool, err := loadAuthorities(a.CA)
+		if err != nil {
+			all = append(all, err)
+		}
+		snap.authorities = pool
+	}
+	return snap, errors.Join(all...)
+}
+
+// ticked is how often the goroutine looks whether anything is due.
+const ticked = time.Second
+
+// keep looks after what grows old, until Close.
+func (s *Server) keep() {
+	defer s.ended.Done()
+	tick := time.NewTicker(min(ticked, max(s.Spec.Watch.Std(), 10*time.Millisecond), s.Spec.Tickets.Rotate.Std()))
+	if s.Spec.Watch == 0 {
+		tick.Reset(ticked)
+	}
+	defer tick.Stop()
+	looked := time.Now()
+	for {
+		s.fetchStaples()
+		select {
+		case <-s.stop:
+			return
+		case now := <-tick.C:
+			if w := s.Spec.Watch.Std(); w > 0 && now.Sub(looked) >= w {
+				looked = now
+				s.reloadChanged()
+			}
+			if now.Sub(s.rotated) >= s.Spec.Tickets.Rotate.Std() {
+				s.rotate(now)
+			}
+		}
+	}
+}
+
+// rotate puts a new ticket key in use, and forgets the oldest.
+func (s *Server) rotate(now time.Time) {
+	next := *s.current.Load()
+	next.tickets = append([]TicketKey{newTicketKey()}, next.tickets...)
+	next.tickets = next.tickets[:min(len(next.tickets), ticketKeys)]
+	s.rotated = now
+	s.current.Store(&next)
+}
+
+// Terminator makes a loop's part. concurrent is its share of the handshakes at a time.
+func (s *Server) Terminator(n *conn.Net, concurrent int) *Terminator {
+	return newTerminator(s, n, concurrent)
+}
