@@ -22,7 +22,7 @@ type encoder struct {
 }
 
 // recentFields is how many different fields are remembered. It must be a power of two.
-const recentFields = 64
+const recentFields = 32
 
 // recentField remembers one field: its hash from the first time on, its strings once they have entered the table.
 type recentField struct {
