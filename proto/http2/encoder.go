@@ -16,18 +16,43 @@ import (
 type encoder struct {
 	hpack  *hpack.Encoder
 	dst    []byte // what is being written; hpack writes here too
-	recent *[recentFields]recentField
+	recent *recent
 	update bool // a change of the table's size must be written before anything else
 	off    bool // there is no table
 }
 
-// recentFields is how many different fields are remembered. It must be a power of two.
+// recentFields is how many different fields are remembered: one for each bit of recent.used.
 const recentFields = 32
 
-// recentField remembers one field: its hash from the first time on, its strings once they have entered the table.
-type recentField struct {
-	hash        uint32
-	name, value string
+// recent remembers fields: their hashes from the first time on, their strings once they have entered the table. When it is
+// full, one goes that was not seen again since the hand last passed it, so that values which come once do not push out those
+// that each message has.
+type recent struct {
+	hashes [recentFields]uint32
+	fields [recentFields]struct{ name, value string }
+	used   uint32 // bit per field: seen again since the hand passed
+	hand   uint8
+}
+
+// find is where a field of that hash is, or -1.
+func (r *recent) find(hash uint32) int {
+	for i, h := range r.hashes {
+		if h == hash {
+			return i
+		}
+	}
+	return -1
+}
+
+// add remembers a hash, in the place of another.
+func (r *recent) add(hash uint32) {
+	for r.used>>r.hand&1 != 0 {
+		r.used &^= 1 << r.hand
+		r.hand = (r.hand + 1) % recentFields
+	}
+	r.hashes[r.hand] = hash
+	r.fields[r.hand].name, r.fields[r.hand].value = "", ""
+	r.hand = (r.hand + 1) % recentFields
 }
 
 // Write takes what hpack has encoded.
@@ -89,22 +114,26 @@ func (e *encoder) field(id header.ID, name, value []byte) {
 // repeating writes a field that may be worth a place in the table.
 func (e *encoder) repeating(id header.ID, name, value []byte) {
 	if e.recent == nil {
-		e.recent = new([recentFields]recentField)
+		e.recent = new(recent)
 	}
-	hash := fnv(fnv(2166136261, name), value) | 1
-	r := &e.recent[hash>>8%recentFields]
-	switch {
-	case r.hash != hash:
-		*r = recentField{hash: hash}
+	r := e.recent
+	hash := fnv(fnv(2166136261, name), value) | 1 // 0 is no hash
+	i := r.find(hash)
+	if i < 0 {
+		r.add(hash)
 		e.literal(id, 0, name, value)
 		return
-	case r.name == "":
-		r.name, r.value = string(name), string(value)
-	case r.name != string(name) || r.value != string(value):
+	}
+	r.used |= 1 << i
+	f := &r.fields[i]
+	if f.name == "" {
+		f.name, f.value = string(name), string(value)
+	}
+	if f.name != string(name) || f.value != string(value) {
 		e.literal(id, 0, name, value) // another field of the same hash
 		return
 	}
-	e.static(r.name, r.value)
+	e.static(f.name, f.value)
 }
 
 func fnv(h uint32, b []byte) uint32 {

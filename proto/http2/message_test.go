@@ -332,6 +332,24 @@ func TestEncoderIndexing(t *testing.T) {
 	}
 }
 
+// TestEncoderRemembers: fields that each message has stay in the table, however many come once between them.
+func TestEncoderRemembers(t *testing.T) {
+	var e encoder
+	e.init(defaultTableSize, defaultTableSize)
+	d := hpack.NewDecoder(defaultTableSize, nil)
+	for round := range 300 {
+		e.dst = e.dst[:0]
+		for i := range 20 {
+			e.field(header.Other, []byte("x-"+string(rune('a'+i))), []byte("the same"))
+		}
+		repeated := len(e.dst)
+		e.field(header.Other, []byte("x-once"), []byte(strings.Repeat(string(rune('a'+round%26)), round)))
+		if decodeAll(t, d, e.dst); round > 2 && repeated != 20 {
+			t.Fatalf("round %d: %d bytes for 20 fields", round, repeated)
+		}
+	}
+}
+
 // FuzzMessage: whatever is accepted goes out as HTTP/1.1 and is read there as one message with the same fields; nothing breaks
 // out of its field.
 func FuzzMessage(f *testing.F) {
