@@ -65,7 +65,7 @@ func command() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(runCommand(), checkCommand(), schemaCommand(), versionCommand(), demoCommand(), pingCommand(),
-		statusCommand(), reloadCommand(), drainCommand(), keyServerCommand())
+		statusCommand(), reloadCommand(), drainCommand(), keyServerCommand(), upgradeCommand(), masterCommand())
 	for _, c := range root.Commands() {
 		c.Args = asUsage(c.Args)
 	}

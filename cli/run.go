@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -14,10 +15,12 @@ import (
 
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/gateway/inbound"
+	"github.com/ringway/ringway/process"
 )
 
 func runCommand() *cobra.Command {
 	var file, listen, to, protocol string
+	var master, foreground bool
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
@@ -26,9 +29,15 @@ func runCommand() *cobra.Command {
   ringway run --listen :5432 --to 10.0.0.5:5432 --protocol tcp`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if process.IsWorker() {
+				return runWorker(file, cmd.ErrOrStderr())
+			}
 			spec, source, err := loadOrForward(file, listen, to, protocol)
 			if err != nil {
 				return err
+			}
+			if master && !foreground {
+				return runMaster(spec, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
 			}
 			r := run{spec: spec, source: source, stderr: cmd.ErrOrStderr()}
 			if file != "" {
@@ -41,7 +50,20 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on, instead of a file")
 	c.Flags().StringVar(&to, "to", "", "server to forward to, HOST:PORT or unix:/path")
 	c.Flags().StringVar(&protocol, "protocol", "", "what is forwarded: http (default), or tcp for anything")
+	c.Flags().BoolVar(&master, "master", false, "start a master, which serves by a worker process that ringway upgrade replaces without losing a connection")
+	c.Flags().BoolVar(&foreground, "foreground-worker", false, "serve in this process, without a master, for debugging")
 	return c
+}
+
+// configOf reads the configuration as a master passes it on.
+func configOf(file, listen, to, protocol string) func() (process.Config, error) {
+	return func() (process.Config, error) {
+		if file == "" {
+			return process.Config{Name: "command line", Bytes: gateway.ForwardText(listen, to, inbound.Protocol(cmp.Or(protocol, string(inbound.HTTP))))}, nil
+		}
+		text, err := os.ReadFile(file)
+		return process.Config{Name: file, Bytes: text}, err
+	}
 }
 
 func loadOrForward(file, listen, to, protocol string) (*gateway.Spec, gateway.Source, error) {

@@ -203,6 +203,18 @@ func (a *assembly) apply() {
 			h.SetAccess(a.access)
 		}
 	}
+	a.hang()
+	for _, h := range a.leaving {
+		h.Retire(retirePatience)
+	}
+	for _, c := range a.closing {
+		c.Close()
+	}
+	p.clusters, p.handlers, p.leaving = a.clusters, a.handlers, append(p.leaving, a.leaving...)
+}
+
+// hang changes what the gates accept from, on the loop.
+func (a *assembly) hang() {
 	for _, c := range a.gates {
 		for _, s := range c.open {
 			c.to.Open(s)
@@ -212,13 +224,6 @@ func (a *assembly) apply() {
 		}
 		c.to.Bound(c.share)
 	}
-	for _, h := range a.leaving {
-		h.Retire(retirePatience)
-	}
-	for _, c := range a.closing {
-		c.Close()
-	}
-	p.clusters, p.handlers, p.leaving = a.clusters, a.handlers, append(p.leaving, a.leaving...)
 }
 
 var _ conn.Acceptor = (*inbound.Door)(nil)

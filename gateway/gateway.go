@@ -59,6 +59,7 @@ type Gateway struct {
 	turn      chan struct{} // held by who changes the gateway; what follows is that one's
 	sockets   *sockets
 	overrides overrides
+	imports   imports
 
 	background context.Context // of what retires
 	cancel     context.CancelFunc
@@ -142,9 +143,13 @@ func (g *Gateway) limits(loops int) uint64 {
 	return files
 }
 
-func (g *Gateway) startAdmin(spec *Spec) (*admin.Server, error) {
+func (g *Gateway) startAdmin(ctx context.Context, spec *Spec, listen ListenFunc) (*admin.Server, error) {
 	a := spec.Admin
-	return admin.Start(admin.Options{Address: a.Address, AllowRemote: a.AllowRemote, Access: a.access(), Control: control{g},
+	l, err := adminListener(ctx, a, listen)
+	if err != nil {
+		return nil, err
+	}
+	return admin.Start(admin.Options{Address: a.Address, Listener: l, AllowRemote: a.AllowRemote, Access: a.access(), Control: control{g},
 		Metrics: g.metrics, Ready: g.Ready, Live: g.Live, Log: g.log})
 }
 

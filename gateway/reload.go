@@ -142,6 +142,7 @@ func (g *Gateway) fixed(from, to *Spec) error {
 		{"runtime.buffers", a.Buffers != b.Buffers},
 		{"runtime.heads", a.Heads != b.Heads},
 		{"runtime.stall", a.Stall != b.Stall},
+		{"process", from.Process != to.Process},
 		{"log", from.Log != to.Log && g.options.SetLog == nil},
 	} {
 		if f.differs {
@@ -288,7 +289,7 @@ func (t *transaction) assemble(context.Context) error {
 }
 
 // startAdmin starts an admin server where the address is another one.
-func (t *transaction) startAdmin(context.Context) (err error) {
+func (t *transaction) startAdmin(ctx context.Context) (err error) {
 	address := t.to.spec.Admin.Address
 	if t.from != nil && t.from.plan.spec.Admin.Address == address {
 		t.admin = t.from.admin
@@ -297,7 +298,7 @@ func (t *transaction) startAdmin(context.Context) (err error) {
 	if address == "" {
 		return nil
 	}
-	if t.admin, err = t.g.startAdmin(t.to.spec); err == nil {
+	if t.admin, err = t.g.startAdmin(ctx, t.to.spec, t.listen); err == nil {
 		t.onFailure(func() { t.g.stopAdmin(t.admin) })
 	}
 	return err

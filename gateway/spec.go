@@ -25,6 +25,7 @@ type Spec struct {
 	Clusters  map[string]*upstream.Spec `yaml:"clusters" doc:"Where requests go, by name."`
 	Admin     AdminSpec                 `yaml:"admin" doc:"Metrics, health and profiles over HTTP."`
 	Runtime   RuntimeSpec               `yaml:"runtime" doc:"Loops and their driver."`
+	Process   ProcessSpec               `yaml:"process" doc:"Master and workers."`
 	AccessLog AccessLogSpec             `yaml:"access_log" doc:"One line for every request."`
 	Log       applog.Spec               `yaml:"log" doc:"The program's own log, on standard error."`
 }
@@ -177,12 +178,14 @@ func Load(file string, data []byte) (*Spec, error) {
 
 // Forward is the configuration of `ringway run --listen --to`: everything from one address to one server.
 func Forward(listen, to string, protocol inbound.Protocol) (*Spec, error) {
-	s := new(Spec)
+	return Load("command line", ForwardText(listen, to, protocol))
+}
+
+// ForwardText is what Forward decodes.
+func ForwardText(listen, to string, protocol inbound.Protocol) []byte {
 	where := "routes: [{cluster: main}]"
 	if protocol == inbound.TCP {
 		where = "cluster: main"
 	}
-	err := config.Decode("command line", fmt.Appendf(nil,
-		"listeners: {main: {address: %q, protocol: %q, %s}}\nclusters: {main: {endpoints: [%q]}}\n", listen, protocol, where, to), s)
-	return s, err
+	return fmt.Appendf(nil, "listeners: {main: {address: %q, protocol: %q, %s}}\nclusters: {main: {endpoints: [%q]}}\n", listen, protocol, where, to)
 }

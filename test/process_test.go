@@ -41,6 +41,7 @@ type options struct {
 	loops   int    // 0: 2
 	runtime string // further keys of runtime, as "drain_timeout: 1s"
 	plain   bool   // without the race detector, for what is measured
+	master  bool   // with a master; else what is started is what serves
 }
 
 // start runs the binary with the configuration and waits until it accepts. The admin address and the runtime are added.
@@ -76,6 +77,9 @@ func spawn(t *testing.T, driver, config string, o options) *process {
 	}
 	p := &process{t: t, log: new(output), exited: make(chan struct{})}
 	p.cmd = exec.Command(binary(t, !o.plain), "run", "-c", file)
+	if o.master {
+		p.cmd.Args = append(p.cmd.Args, "--master")
+	}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(os.Environ(), quickExit)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

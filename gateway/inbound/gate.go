@@ -75,10 +75,14 @@ func (g *Gate) Close() {
 
 // Adopt takes a connection that somebody else accepted.
 func (g *Gate) Adopt(fd int32, unix bool) {
-	d := &Door{gate: g, removed: true}
+	g.accept(g.Enter(), conn.New(g.n, fd, unix))
+}
+
+// Enter counts a connection that came by none of the gate's sockets.
+func (g *Gate) Enter() *Door {
 	g.conns++
 	g.stale++
-	g.accept(d, conn.New(g.n, fd, unix))
+	return &Door{gate: g, removed: true}
 }
 
 // Conns is how many connections are open.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/gateway/filter"
+	"github.com/ringway/ringway/gateway/handover"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/loop"
@@ -54,9 +55,10 @@ type Handler struct {
 	date       date
 	sessions   map[*session]struct{}
 	free       []*request
-	draining   bool          // every response is its connection's last
-	closes     bool          // and connections at rest are closed
-	patience   time.Duration // while draining: for what may be on its way
+	draining   bool           // every response is its connection's last
+	closes     bool           // and connections at rest are closed
+	patience   time.Duration  // while draining: for what may be on its way
+	to         handover.Taker // gets connections at rest, on the way to another process; nil: they stay
 }
 
 // New makes the handler. It serves by the terms that Apply gives it, what its Gate accepts.

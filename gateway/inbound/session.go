@@ -36,6 +36,8 @@ type session struct {
 	header   bool               // a PROXY header comes first
 	shake    *secure.Terminator // makes the connection TLS before the first request; nil: it is, or stays plain
 	info     *secure.Info       // what that has settled; nil: plain
+	leaving  bool               // it is on its way out of the loop, to another process
+	stays    bool               // it cannot be handed over
 	requests int
 	client   netip.AddrPort // who opened the connection, or whom the PROXY header names
 	peer     []byte         // the client's address as text
@@ -65,7 +67,9 @@ func (s *session) rest() {
 	default:
 		s.c.SetReadTimeout(s.h.terms.times.idle)
 	}
-	s.c.Arm()
+	if !s.leave() {
+		s.c.Arm()
+	}
 }
 
 // Readable starts a task for the next request, or cancels the one whose client has left.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/handover"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/observe/metrics"
@@ -124,6 +125,7 @@ type Cluster struct {
 	chosen   []*Endpoint // those with a weight, which the schedule is of
 	schedule schedule
 	closing  bool
+	to       handover.Taker // gets what is idle, on the way to another process; nil: it stays
 }
 
 // NewCluster makes the part of the loop behind n. It may be called outside the loop; everything else is for the loop.

@@ -50,11 +50,13 @@ func (e *Endpoint) secure(cl *secure.Client, host string) {
 
 // Host is what a request to the endpoint names as its host when the client named none.
 func (e *Endpoint) Host() string {
-	if strings.HasPrefix(e.Name, "unix:") {
+	if e.unix() {
 		return "localhost"
 	}
 	return e.Name
 }
+
+func (e *Endpoint) unix() bool { return strings.HasPrefix(e.Name, "unix:") }
 
 // Cluster is the cluster that the endpoint belongs to.
 func (e *Endpoint) Cluster() *Cluster { return e.cluster }
@@ -272,6 +274,10 @@ func (c *Conn) Release(reusable bool) {
 		c.drop()
 		return
 	}
+	if e.cluster.to != nil && c.plain() {
+		c.leave()
+		return
+	}
 	e.Counters.Active--
 	e.Counters.Idle++
 	c.pooled = len(e.idle)
@@ -301,16 +307,7 @@ func (c *Conn) Discard() {
 		c.drop()
 		return
 	}
-	e := c.Endpoint
-	for i := c.pooled; i < len(e.idle)-1; i++ {
-		e.idle[i] = e.idle[i+1]
-		e.idle[i].pooled = i
-	}
-	e.idle[len(e.idle)-1] = nil
-	e.idle = e.idle[:len(e.idle)-1]
-	c.pooled = -1
-	e.Counters.Idle--
-	e.Counters.Active++
+	c.unpool()
 	c.drop()
 }
 

@@ -39,6 +39,8 @@ const usersMode = 0o666
 type Options struct {
 	// Address is host:port with a loopback host, or unix:/path.
 	Address string
+	// Listener, if not nil, is what to accept from, in place of an own one: somebody else has opened Address.
+	Listener net.Listener
 	// AllowRemote permits addresses that other machines may reach.
 	AllowRemote bool
 	// Access says who may use what; SetAccess changes it.
@@ -81,7 +83,10 @@ func Start(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := listen(o.Address, o.AllowRemote, len(o.Access.Users) > 0)
+	l, err := o.Listener, error(nil)
+	if l == nil {
+		l, err = listen(o.Address, o.AllowRemote, len(o.Access.Users) > 0)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/handover"
 	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/outbound"
 	"github.com/ringway/ringway/gateway/preface"
@@ -43,6 +44,7 @@ type Handler struct {
 	hellos     []*tls.ClientHello // for reuse
 	note       []byte
 	draining   bool
+	to         handover.Taker // gets sessions at rest, on the way to another process; nil: they stay
 }
 
 // Terms are what a listener does with sessions on one loop. They do not change; a reload gives the handler others, and a session

@@ -41,6 +41,9 @@ type tunnel struct {
 	state  state
 	header bool // a PROXY header comes first
 	dials  bool // an upstream is being opened, and the client watched meanwhile
+
+	leaving bool // it is on its way out of the loop, to another process
+	stays   bool // it cannot be handed over
 }
 
 var (
@@ -73,7 +76,9 @@ func (s *tunnel) wait(d time.Duration) {
 	s.state = waiting
 	s.Client.Watch(s)
 	s.Client.SetReadTimeout(d)
-	s.Client.Arm()
+	if s.leave(); !s.leaving {
+		s.Client.Arm()
+	}
 }
 
 func (s *tunnel) work() {
@@ -182,6 +187,7 @@ func (s *tunnel) join(k *upstream.Conn) {
 	s.relay.Totals = [2]*uint64{&s.h.Counters.BytesIn, &s.h.Counters.BytesOut}
 	s.relay.OnEnd = s.parted
 	s.relay.Start(s.Client, k.Under, s.terms.times.tunnel)
+	s.leave()
 }
 
 // parted is called when the relay has ended and both connections are closed.

@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/observe/applog"
+	"github.com/ringway/ringway/process"
+)
+
+// product is the program as its processes name it to each other.
+func product() string { return "ringway " + buildVersion() }
+
+// runWorker is the life of a worker: the process that serves. It learns its configuration from its master.
+func runWorker(file string, stderr io.Writer) error {
+	o := gateway.ServiceOptions{Version: buildVersion(), OpenLog: func(s applog.Spec) gateway.Log {
+		l := openLog(s, stderr)
+		return gateway.Log{Logger: l.Logger, Set: l.set, Close: l.Close}
+	}}
+	if file != "" {
+		o.Read = func() (gateway.Source, error) { return readSource(file) }
+	}
+	return process.RunWorker(gateway.NewService(o), process.WorkerOptions{
+		Product: product(), Log: slog.New(slog.NewTextHandler(stderr, nil)), Name: "ringway worker",
+	})
+}
+
+// runMaster is the life of a master, which starts the workers. config reads the configuration.
+func runMaster(spec *gateway.Spec, config func() (process.Config, error), stderr io.Writer) error {
+	log := masterLog(spec.Log, stderr)
+	p := spec.Process
+	o := process.MasterOptions{
+		Product: product(), Log: log, Config: config, PIDFile: p.PIDFile, ControlPath: p.Control, Survive: p.Survive, Name: "ringway master",
+		Privileges: process.Privileges{User: p.User, Group: p.Group, NoNewPrivileges: true, DropCapabilities: p.User != ""},
+	}
+	if o.ControlPath != "" {
+		return process.RunMaster(o)
+	}
+	o.ControlPath = defaultControl()
+	err := process.RunMaster(o)
+	if errors.Is(err, process.ErrRunning) && !p.Survive {
+		log.Warn("another gateway has the default control socket: ringway upgrade will not reach this one; set process.control", "path", o.ControlPath)
+		o.ControlPath = ""
+		err = process.RunMaster(o)
+	}
+	return err
+}
+
+// masterLog writes at once: a line that waited would be lost when the master becomes another program.
+func masterLog(s applog.Spec, w io.Writer) *slog.Logger {
+	o := new(slog.HandlerOptions)
+	var level slog.Level
+	if level.UnmarshalText([]byte(s.Level)) == nil {
+		o.Level = level
+	}
+	if s.Format == applog.JSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// defaultControl is where the control socket is when nobody says.
+func defaultControl() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "ringway.sock")
+	}
+	if os.Geteuid() == 0 {
+		return "/run/ringway.sock"
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("ringway-%d.sock", os.Geteuid()))
+}
+
+// askTimeout bounds what is asked of a master; an upgrade may have to wait for the old worker.
+const askTimeout = 2 * time.Minute
+
+// control is how a command finds the master.
+type control struct{ path, file string }
+
+func (k *control) flags(c *cobra.Command) {
+	c.Flags().StringVar(&k.path, "control", "", "control socket of the master (default: the file's, or "+defaultControl()+")")
+	c.Flags().StringVarP(&k.file, "config", "c", "", "configuration file of the gateway, to learn its control socket")
+}
+
+// ask runs f with a connection to the master.
+func (k *control) ask(f func(context.Context, *process.Client) error) error {
+	path := k.path
+	if path == "" && k.file != "" {
+		text, err := os.ReadFile(k.file)
+		if err != nil {
+			return err
+		}
+		spec, err := gateway.Load(k.file, text)
+		if err != nil {
+			return err
+		}
+		path = spec.Process.Control
+	}
+	if path == "" {
+		path = defaultControl()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	c, err := process.Dial(ctx, path, product())
+	if err != nil {
+		return fmt.Errorf("no master answers at %s: %w", path, err)
+	}
+	defer c.Close()
+	return f(ctx, c)
+}
+
+// upgradeCommand replaces the program that runs.
+func upgradeCommand() *cobra.Command {
+	var k control
+	c := &cobra.Command{
+		Use:   "upgrade",
+		Short: "Have the gateway that runs go over to the program that is on disk now, without losing a connection",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return k.ask(func(ctx context.Context, c *process.Client) error { return c.Upgrade(ctx) })
+		},
+	}
+	k.flags(c)
+	return c
+}
+
+// masterCommand asks the master itself: it answers also when no worker does.
+func masterCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "master",
+		Short: "Ask the master process of the gateway that runs",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, s := range []struct {
+		use, short string
+		do         func(context.Context, *process.Client, io.Writer) error
+	}{
+		{"status", "Print master, workers and crash records, as JSON", func(ctx context.Context, c *process.Client, w io.Writer) error {
+			_, text, err := c.Status(ctx)
+			if err == nil {
+				fmt.Fprintf(w, "%s\n", text)
+			}
+			return err
+		}},
+		{"reload", "Read the configuration again, and print what changed", func(ctx context.Context, c *process.Client, w io.Writer) error {
+			r, err := c.Reload(ctx, process.ReloadRequest{})
+			if err == nil {
+				fmt.Fprint(w, r.Diff)
+			}
+			return err
+		}},
+		{"drain", "End when everything in flight has finished", func(ctx context.Context, c *process.Client, _ io.Writer) error { return c.Drain(ctx) }},
+		{"stop", "End at once", func(ctx context.Context, c *process.Client, _ io.Writer) error { return c.Stop(ctx) }},
+		{"reopen", "Open log files anew", func(ctx context.Context, c *process.Client, _ io.Writer) error { return c.Reopen(ctx) }},
+	} {
+		var k control
+		sub := &cobra.Command{Use: s.use, Short: s.short, Args: asUsage(cobra.NoArgs)}
+		sub.RunE = func(cmd *cobra.Command, _ []string) error {
+			return k.ask(func(ctx context.Context, c *process.Client) error { return s.do(ctx, c, cmd.OutOrStdout()) })
+		}
+		k.flags(sub)
+		c.AddCommand(sub)
+	}
+	return c
+}

@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/ringway/ringway/gateway/handover"
+	"github.com/ringway/ringway/gateway/inbound"
+	"github.com/ringway/ringway/gateway/inbound/tcp"
+	"github.com/ringway/ringway/process"
+)
+
+// imports are connections that another process has offered.
+type imports struct {
+	mu      sync.Mutex
+	pending []*incoming
+	next    int // the loop that gets the next one
+}
+
+// incoming is one of them, understood.
+type incoming struct {
+	process.Connection
+	client *handover.Client
+	tunnel *handover.Tunnel
+	pooled *handover.Pooled
+	unix   bool // the client's connection is one of a Unix socket
+}
+
+// Import takes connections over, but leaves them alone until Commit. Those that it refuses are named; theirs are the only descriptors
+// that stay the caller's.
+func (g *Gateway) Import(all []process.Connection) (refused []uint64) {
+	g.imports.mu.Lock()
+	defer g.imports.mu.Unlock()
+	plan := g.current().plan
+	for _, c := range all {
+		in, err := plan.understand(c)
+		if err != nil {
+			g.log.Debug("a connection stays with the old worker", "kind", c.Kind, "listener", c.Listener, "err", err)
+			refused = append(refused, c.ID)
+			continue
+		}
+		g.imports.pending = append(g.imports.pending, in)
+	}
+	return refused
+}
+
+// understand reads a connection's state, and says whether this configuration has a place for it.
+func (p *plan) understand(c process.Connection) (in *incoming, err error) {
+	in = &incoming{Connection: c}
+	fds, protocol := 1, inbound.Protocol("")
+	switch c.Kind {
+	case handover.HTTP1:
+		protocol = inbound.HTTP
+		in.client, err = handover.Decode[handover.Client](c.State)
+	case handover.Waiting:
+		protocol = inbound.TCP
+		in.client, err = handover.Decode[handover.Client](c.State)
+	case handover.Relay:
+		protocol, fds = inbound.TCP, 2
+		if in.tunnel, err = handover.Decode[handover.Tunnel](c.State); err == nil {
+			err = p.knows(in.tunnel.Cluster, in.tunnel.Endpoint)
+		}
+	case handover.Upstream:
+		if in.pooled, err = handover.Decode[handover.Pooled](c.State); err == nil {
+			err = p.knows(in.pooled.Cluster, in.pooled.Endpoint)
+		}
+	default:
+		return nil, errors.New("its kind is not known")
+	}
+	s := p.spec.Listeners[c.Listener]
+	in.unix = s != nil && strings.HasPrefix(s.Address, unixPrefix)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(c.Fds) != fds:
+		return nil, fmt.Errorf("%d descriptors", len(c.Fds))
+	case protocol != "" && (s == nil || s.Protocol != protocol):
+		return nil, fmt.Errorf("there is no such listener of %s", protocol)
+	}
+	return in, nil
+}
+
+func (p *plan) knows(cluster, endpoint string) error {
+	if r := p.resolved[cluster]; r != nil {
+		for i := range r.Addresses {
+			if r.Addresses[i].String() == endpoint {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("there is no endpoint %s of a cluster %s", endpoint, cluster)
+}
+
+// Commit begins to serve what was imported since the last Commit.
+func (g *Gateway) Commit() {
+	g.imports.mu.Lock()
+	all := g.imports.pending
+	g.imports.pending = nil
+	parts := g.current().parts
+	for _, in := range all {
+		p := parts[g.imports.next%len(parts)]
+		g.imports.next++
+		if !p.loop.Post(func() { g.arrive(p, in) }) {
+			g.closeIncoming(in, errors.New("the loop has ended"))
+		}
+	}
+	g.imports.mu.Unlock()
+}
+
+// Abort closes what was imported since the last Commit.
+func (g *Gateway) Abort() {
+	g.imports.mu.Lock()
+	defer g.imports.mu.Unlock()
+	for _, in := range g.imports.pending {
+		for _, fd := range in.Fds {
+			_ = g.machine.Sockets.Close(fd)
+		}
+	}
+	g.imports.pending = nil
+}
+
+func (g *Gateway) closeIncoming(in *incoming, why error) {
+	for _, fd := range in.Fds {
+		_ = g.machine.Sockets.Close(fd)
+	}
+	g.log.Warn("a connection that was handed over is lost", "kind", in.Kind, "listener", in.Listener, "err", why)
+}
+
+// arrive gives a connection to whom it concerns. It runs on the part's loop.
+func (g *Gateway) arrive(p *part, in *incoming) {
+	if err := p.receive(in); err != nil {
+		g.closeIncoming(in, err)
+	}
+}
+
+// errGone is for what a reload has taken away between Import and Commit.
+var errGone = errors.New("the configuration has no place for it any more")
+
+func (p *part) receive(in *incoming) error {
+	if in.Kind == handover.Upstream {
+		c := p.clusters[in.pooled.Cluster]
+		if c == nil || c.Named(in.pooled.Endpoint) == nil {
+			return errGone
+		}
+		return c.Named(in.pooled.Endpoint).Receive(int32(in.Fds[0]), in.pooled.Requests)
+	}
+	switch h := p.named(in.Listener).(type) {
+	case *inbound.Handler:
+		if in.Kind == handover.HTTP1 {
+			return h.Receive(int32(in.Fds[0]), in.unix, in.client)
+		}
+	case *tcp.Handler:
+		switch in.Kind {
+		case handover.Waiting:
+			return h.ReceiveWaiting(int32(in.Fds[0]), in.unix, in.client)
+		case handover.Relay:
+			c := p.clusters[in.tunnel.Cluster]
+			if c == nil || c.Named(in.tunnel.Endpoint) == nil {
+				return errGone
+			}
+			return h.ReceiveRelay([2]int32{int32(in.Fds[0]), int32(in.Fds[1])}, in.unix, c.Named(in.tunnel.Endpoint), in.tunnel)
+		}
+	}
+	return errGone
+}

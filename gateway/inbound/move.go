@@ -1,0 +1,119 @@
+package inbound
+
+import (
+	"net/netip"
+
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/handover"
+)
+
+// Yield stops accepting and gives every connection that can be handed over to to, as soon as it is between two requests. One
+// that carries TLS stays.
+func (h *Handler) Yield(to handover.Taker) {
+	h.to = to
+	h.gate.Close()
+	for s := range h.sessions {
+		s.leave()
+	}
+}
+
+// Movable is how many connections may still be given.
+func (h *Handler) Movable() int {
+	n := 0
+	for s := range h.sessions {
+		if s.plain() && !s.stays {
+			n++
+		}
+	}
+	return n
+}
+
+// Stay ends a Yield, without what was given: what is still here stays.
+func (h *Handler) Stay() {
+	for s := range h.sessions {
+		s.stays = true
+		if s.leaving {
+			s.back()
+		}
+	}
+}
+
+// Resume makes the handler one again that gives nothing. That it accepts is for its Gate.
+func (h *Handler) Resume() {
+	h.to = nil
+	for s := range h.sessions {
+		s.stays = false
+		if s.leaving {
+			s.back()
+		}
+	}
+}
+
+// Receive takes a connection over from another process. On failure the descriptor is the caller's.
+func (h *Handler) Receive(fd int32, unix bool, state *handover.Client) error {
+	c, err := conn.Attach(h.n, fd, unix, state.Unread)
+	if err != nil {
+		return err
+	}
+	h.Counters.Accepted++
+	h.Counters.Active++
+	s := &session{h: h, c: c, under: c, door: h.gate.Enter(), requests: state.Requests, header: state.Header}
+	s.client, _ = netip.ParseAddrPort(state.Source) // without it, who opened the connection
+	h.sessions[s] = struct{}{}
+	c.OnClosed = s.closed
+	s.rest()
+	if len(c.Buffered()) > 0 && !s.leaving {
+		s.Readable(c)
+	}
+	return nil
+}
+
+// plain reports whether bytes lie on the wire as they are read.
+func (s *session) plain() bool { return s.shake == nil && s.info == nil && s.c == conn.Stream(s.under) }
+
+// leave takes the connection out of the loop, if it is at rest and to be given.
+func (s *session) leave() bool {
+	if s.h.to == nil || s.active || s.stays || s.leaving || !s.plain() || s.c.Closed() || s.under.Detach(s.left) != nil {
+		return false
+	}
+	s.leaving = true
+	return true
+}
+
+// left gives the connection, now that nothing touches it.
+func (s *session) left(c *conn.Conn) {
+	s.leaving = false
+	if c.Err() != nil || c.WriteErr() != nil {
+		_ = c.Close()
+		return
+	}
+	if s.h.to == nil || s.stays {
+		s.back()
+		return
+	}
+	state := handover.Client{Unread: c.AppendUnread(nil), Requests: s.requests, Header: s.header}
+	if s.client.IsValid() {
+		state.Source = s.client.String()
+	}
+	s.h.to(&handover.Record{
+		Kind: handover.HTTP1, Listener: s.h.Name, State: handover.Encode(&state), Fds: []int{c.FD()},
+		Kept: func() {
+			s.stays = true
+			s.back()
+		},
+		Gone: func() { _ = c.Close() }, // it may have been closed meanwhile
+	})
+}
+
+// back serves on here. It is not given again.
+func (s *session) back() {
+	s.leaving = false
+	if s.c.Closed() {
+		return
+	}
+	s.under.Reattach()
+	s.rest()
+	if len(s.c.Buffered()) > 0 || s.c.Err() != nil {
+		s.Readable(s.under)
+	}
+}

@@ -1,0 +1,162 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/ringway/ringway/observe/applog"
+	"github.com/ringway/ringway/process"
+)
+
+// ServiceOptions are what a Service needs beside what its master tells it.
+type ServiceOptions struct {
+	Version string // for the metrics
+	OpenLog func(applog.Spec) Log
+	Read    func() (Source, error) // the configuration file as it is now; nil: there is none
+	Machine Machine
+}
+
+// Log is the program's log, which a reload may change.
+type Log struct {
+	*slog.Logger
+	Set   func(applog.Spec)
+	Close func()
+}
+
+// Service is a gateway as what a worker runs: its sockets are its master's, and its live connections go on in the worker after it.
+type Service struct {
+	o   ServiceOptions
+	log Log
+	g   *Gateway
+	// yielded is set once another worker serves by the same sockets.
+	yielded bool
+}
+
+var _ process.Mover = (*Service)(nil)
+
+// NewService makes a Service, for process.RunWorker.
+func NewService(o ServiceOptions) *Service { return &Service{o: o} }
+
+// Start begins to serve.
+func (s *Service) Start(ctx context.Context, setup process.Setup) (process.Running, error) {
+	spec, err := Load(setup.Config.Name, setup.Config.Bytes)
+	if err != nil {
+		return process.Running{}, err
+	}
+	s.log = s.o.OpenLog(spec.Log)
+	s.g, err = Start(ctx, spec, Options{
+		Log: s.log.Logger, Version: s.o.Version, Machine: s.o.Machine, Listen: listenBy(setup.Listen), SetLog: s.log.Set, Hooks: s.hooks(setup.Master),
+		Source: Source{Name: setup.Config.Name, Text: setup.Config.Bytes},
+	})
+	if err != nil {
+		s.log.Close()
+		return process.Running{}, err
+	}
+	for _, name := range s.g.Listeners() {
+		s.log.Info("listening", "listener", name, "address", s.g.Addr(name))
+	}
+	if a := s.g.AdminAddr(); a != "" {
+		s.log.Info("admin", "address", a)
+	}
+	return s.running(s.g.Running()), nil
+}
+
+// Reload goes over to another configuration.
+func (s *Service) Reload(ctx context.Context, c process.Change) (process.Outcome, error) {
+	o, err := s.g.Reload(ctx, Change{Source: Source{Name: c.Config.Name, Text: c.Config.Bytes}, Preview: c.Preview, Listen: listenBy(c.Listen)})
+	if err != nil {
+		return process.Outcome{}, err
+	}
+	return process.Outcome{Running: s.running(o.Running), Diff: o.Diff()}, nil
+}
+
+// Reopen opens the access log anew.
+func (s *Service) Reopen() error { return s.g.Reopen() }
+
+// Status tells what runs.
+func (s *Service) Status() any { return s.g.Status() }
+
+// Drain lets what is there finish.
+func (s *Service) Drain(ctx context.Context) error {
+	defer s.log.Close()
+	if s.yielded { // who asks now is to be answered by the worker that serves
+		s.g.stopAccepting()
+	}
+	err := s.g.Drain(ctx)
+	if err == nil {
+		s.log.Info("drained")
+	}
+	return err
+}
+
+// Export gives what can go on in another worker.
+func (s *Service) Export(ctx context.Context, to process.Giver) error {
+	err := s.g.Export(ctx, to)
+	s.yielded = err == nil
+	return err
+}
+
+// Resume accepts again.
+func (s *Service) Resume() error {
+	s.yielded = false
+	return s.g.Resume()
+}
+
+// Import takes connections over.
+func (s *Service) Import(all []process.Connection) []uint64 { return s.g.Import(all) }
+
+// Commit begins to serve what was imported.
+func (s *Service) Commit() { s.g.Commit() }
+
+// Abort closes what was imported.
+func (s *Service) Abort() { s.g.Abort() }
+
+// running is what the master has to know: the admin server's socket is one of its own, too.
+func (s *Service) running(r Running) process.Running {
+	out := process.Running{DrainTimeout: r.DrainTimeout}
+	for _, k := range r.Listeners {
+		out.Listeners = append(out.Listeners, process.ListenerKey{Name: k.Name, Address: k.Address})
+	}
+	if a := s.g.current().plan.spec.Admin.Address; a != "" {
+		out.Listeners = append(out.Listeners, process.ListenerKey{Name: adminSocket, Address: a})
+	}
+	return out
+}
+
+// listenBy is a worker's way to sockets in the form of a gateway's.
+func listenBy(f process.ListenFunc) ListenFunc {
+	return func(ctx context.Context, wanted []Wanted) ([]Socket, error) {
+		var list []process.Wanted
+		for _, w := range wanted {
+			list = append(list, process.Wanted{ListenerKey: process.ListenerKey{Name: w.Name, Address: w.Address}, Sockets: w.Sockets, Backlog: w.Backlog})
+		}
+		got, err := f(ctx, list)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]Socket, 0, len(got))
+		for _, k := range got {
+			out = append(out, Socket{ListenerKey{k.Name, k.Address}, k.Bound, k.Index, k.Fd})
+		}
+		return out, nil
+	}
+}
+
+// hooks have operators' requests carried out by way of the master: only it can end the process for good, and it has to know which
+// configuration a worker after this one is to have.
+func (s *Service) hooks(master *process.Client) Hooks {
+	return Hooks{
+		Read:  s.o.Read,
+		Drain: master.Drain,
+		Reload: func(ctx context.Context, c Change) (Outcome, error) {
+			c.Preview = true
+			o, err := s.g.Reload(ctx, c)
+			if err != nil {
+				return o, err
+			}
+			r, err := master.Reload(ctx, process.ReloadRequest{Config: &process.Config{Name: c.Name, Bytes: c.Text}, IfHash: c.IfHash})
+			o.Hash = r.Hash
+			return o, err
+		},
+	}
+}

@@ -1,0 +1,399 @@
+package test
+
+import (
+	"bufio"
+	numbers "encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// upgrades are a master under load whose program is replaced again and again.
+type upgrades struct {
+	*process
+	control string
+	dir     string
+	load    *load
+}
+
+// startUpgrades starts a master with a listener of HTTP, web, and one of layer 4, db.
+func startUpgrades(t *testing.T, driver string) *upgrades {
+	u := &upgrades{dir: t.TempDir()}
+	u.control = filepath.Join(u.dir, "control")
+	origin := serveGo(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.Query().Get("bytes"))
+		w.Header().Set("Content-Length", strconv.Itoa(max(n, len(r.URL.Path))))
+		if n == 0 {
+			_, _ = io.WriteString(w, r.URL.Path)
+			return
+		}
+		for chunk := make([]byte, 64<<10); n > 0; n -= len(chunk) {
+			chunk = chunk[:min(n, len(chunk))]
+			_, _ = w.Write(chunk)
+		}
+	}))
+	config := fmt.Sprintf("listeners:\n  web: {address: 127.0.0.1:0, routes: [{cluster: site}]}\n  db: {address: 127.0.0.1:0, protocol: tcp, cluster: echo}\n"+
+		"clusters: {site: {endpoints: [%q]}, echo: {endpoints: [%q]}}\nprocess: {control: %q}", origin, serveEcho(t), u.control)
+	u.process = start(t, driver, config, options{master: true, runtime: "drain_timeout: 10s"})
+	u.load = &load{web: u.addrs["web"], db: u.addrs["db"], stop: make(chan struct{})}
+	return u
+}
+
+// ringway runs a command of the same binary.
+func (u *upgrades) ringway(args ...string) (string, error) {
+	out, err := exec.Command(u.cmd.Path, append(args, "--control", u.control)...).CombinedOutput()
+	return string(out), err
+}
+
+// masterStatus is what a test needs of it.
+type masterStatus struct {
+	PID     int
+	Phase   string
+	Workers []struct {
+		PID   int
+		State string
+	}
+	Crashes []struct{ Reason string }
+}
+
+func (u *upgrades) status() (st masterStatus) {
+	out, err := u.ringway("master", "status")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &st)
+	}
+	if err != nil {
+		st.Phase = fmt.Sprintf("%v: %s", err, out)
+	}
+	return st
+}
+
+// serving waits until the master has settled with one worker, and gives that one's number.
+func (u *upgrades) serving() int {
+	u.t.Helper()
+	pid := 0
+	eventually(u.t, func() error {
+		st := u.status()
+		if st.Phase != "running" || len(st.Workers) != 1 || st.Workers[0].State != "ready" {
+			return fmt.Errorf("%+v", st)
+		}
+		pid = st.Workers[0].PID
+		return nil
+	})
+	return pid
+}
+
+// load is clients of every kind, none of which may notice anything.
+type load struct {
+	web, db   string
+	stop      chan struct{}
+	all       sync.WaitGroup
+	mu        sync.Mutex
+	faults    []string
+	requests  atomic.Int64
+	reconnect atomic.Int64 // keep-alive connections that were ended after a response
+	downloads atomic.Int64
+	echoed    atomic.Int64
+}
+
+func (l *load) fault(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.faults) < 20 {
+		l.faults = append(l.faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// begin starts so many clients of each kind.
+func (l *load) begin(keepAlive, fresh, downloads, relays, bytes int) {
+	for i := range keepAlive {
+		l.all.Go(func() { l.keepAlive(i) })
+	}
+	for range fresh {
+		l.all.Go(l.fresh)
+	}
+	for range downloads {
+		l.all.Go(func() { l.download(bytes) })
+	}
+	for i := range relays {
+		l.all.Go(func() { l.relay(i) })
+	}
+}
+
+func (l *load) stopped() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// end stops the load and reports what went wrong.
+func (l *load) end(t *testing.T) {
+	close(l.stop)
+	l.all.Wait()
+	l.report(t)
+	t.Logf("%d requests, %d downloads, %d numbers echoed, %d connections ended in order", l.requests.Load(), l.downloads.Load(), l.echoed.Load(), l.reconnect.Load())
+}
+
+func (l *load) report(t *testing.T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.faults {
+		t.Error(f)
+	}
+	l.faults = nil
+}
+
+// ask sends one request and reads its answer.
+func ask(c net.Conn, r *bufio.Reader, path, want string) (last bool, err error) {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path); err != nil {
+		return false, err
+	}
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return false, err
+	}
+	body, err := io.ReadAll(res.Body)
+	if err == nil && (res.StatusCode != 200 || string(body) != want) {
+		err = fmt.Errorf("status %d, %q", res.StatusCode, body)
+	}
+	return res.Close, err
+}
+
+// keepAlive sends requests over one connection, with pauses of different lengths.
+func (l *load) keepAlive(i int) {
+	for !l.stopped() {
+		c, err := net.Dial("tcp", l.web)
+		if err != nil {
+			l.fault("keep-alive: %v", err)
+			return
+		}
+		r := bufio.NewReader(c)
+		for n := 0; !l.stopped(); n++ {
+			path := fmt.Sprintf("/client-%d/request-%d", i, n)
+			last, err := ask(c, r, path, path)
+			if err != nil {
+				l.fault("keep-alive request %d: %v", n, err)
+				break
+			}
+			if l.requests.Add(1); last {
+				l.reconnect.Add(1)
+				break
+			}
+			if i%2 == 0 {
+				time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
+			}
+		}
+		c.Close()
+	}
+}
+
+// fresh makes a connection for each request.
+func (l *load) fresh() {
+	for !l.stopped() {
+		c, err := net.Dial("tcp", l.web)
+		if err == nil {
+			_, err = ask(c, bufio.NewReader(c), "/fresh", "/fresh")
+			c.Close()
+		}
+		if err != nil {
+			l.fault("new connection: %v", err)
+		}
+		l.requests.Add(1)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// download gets long bodies.
+func (l *load) download(bytes int) {
+	tr := &http.Transport{DisableKeepAlives: true}
+	c := &http.Client{Transport: tr, Timeout: 2 * patience}
+	for !l.stopped() {
+		res, err := c.Get(fmt.Sprintf("http://%s/big?bytes=%d", l.web, bytes))
+		if err == nil {
+			var n int64
+			if n, err = io.Copy(io.Discard, res.Body); err == nil && n != int64(bytes) {
+				err = errors.New("it is too short")
+			}
+			res.Body.Close()
+		}
+		if err != nil {
+			l.fault("download: %v", err)
+		}
+		l.downloads.Add(1)
+	}
+}
+
+// relay sends numbers through one connection of layer 4 and expects them back, each once and in order.
+func (l *load) relay(i int) {
+	c, err := net.Dial("tcp", l.db)
+	if err != nil {
+		l.fault("relay: %v", err)
+		return
+	}
+	defer c.Close()
+	const row = 64 // numbers sent at a time, at most
+	buf := make([]byte, 8*row)
+	for next := uint64(0); !l.stopped(); {
+		n := 1 + rand.IntN(row)
+		for k := range n {
+			numbers.BigEndian.PutUint64(buf[8*k:], next+uint64(k))
+		}
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write(buf[:8*n]); err != nil {
+			l.fault("relay %d at %d: %v", i, next, err)
+			return
+		}
+		if _, err := io.ReadFull(c, buf[:8*n]); err != nil {
+			l.fault("relay %d at %d: %v", i, next, err)
+			return
+		}
+		for k := range n {
+			if got := numbers.BigEndian.Uint64(buf[8*k:]); got != next+uint64(k) {
+				l.fault("relay %d: got %d instead of %d", i, got, next+uint64(k))
+				return
+			}
+		}
+		next += uint64(n)
+		l.echoed.Add(int64(n))
+		if i%2 == 0 {
+			time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
+		}
+	}
+}
+
+// TestUpgradeUnderLoad replaces program and master while clients of every kind are served: no request fails, no connection is
+// broken off, no byte of a relay is lost or comes twice.
+func TestUpgradeUnderLoad(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		u := startUpgrades(t, driver)
+		master, worker := u.cmd.Process.Pid, u.serving()
+		u.load.begin(16, 2, 1, 10, 100<<20)
+		time.Sleep(300 * time.Millisecond)
+		for i := range 2 {
+			if out, err := u.ringway("upgrade"); err != nil {
+				t.Fatalf("upgrade %d: %v: %s", i, err, out)
+			}
+			next := u.serving()
+			if next == worker || u.status().PID != master {
+				t.Fatalf("upgrade %d: worker %d after %d, master %+v", i, next, worker, u.status())
+			}
+			worker = next
+			u.load.report(t)
+		}
+		u.load.end(t)
+		given := regexp.MustCompile(`handed over" given=(\d+)`).FindAllStringSubmatch(u.log.String(), -1)
+		for _, g := range given {
+			if n, _ := strconv.Atoi(g[1]); n < 26 { // all clients but those with a download or on their way
+				t.Errorf("%d connections were handed over", n)
+			}
+		}
+		if len(given) != 2 || len(u.status().Crashes) != 0 {
+			t.Errorf("%d hand-overs, %+v", len(given), u.status())
+		}
+	})
+}
+
+// TestKilledUpgrade kills the new worker while it starts: nobody notices, and the next upgrade succeeds.
+func TestKilledUpgrade(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		u := startUpgrades(t, driver)
+		worker := u.serving()
+		u.load.begin(8, 1, 0, 6, 0)
+		for i := range 4 {
+			kept := u.kill(time.Duration(i) * 8 * time.Millisecond)
+			if now := u.serving(); kept && now != worker {
+				t.Errorf("the worker is %d instead of %d", now, worker)
+			} else if !kept { // it had taken over, and then died: a crash, which costs what it owned
+				t.Logf("attempt %d: too late", i)
+				u.load.mu.Lock()
+				u.load.faults = nil
+				u.load.mu.Unlock()
+				worker = now
+			}
+			u.load.report(t)
+		}
+		if out, err := u.ringway("upgrade"); err != nil {
+			t.Errorf("upgrade: %v: %s", err, out)
+		}
+		u.load.end(t)
+	})
+}
+
+// kill upgrades and kills the new worker so long after its start. It reports whether the old one had not handed over.
+func (u *upgrades) kill(after time.Duration) (kept bool) {
+	u.t.Helper()
+	from := len(u.log.String())
+	done := make(chan error, 1)
+	go func() {
+		_, err := u.ringway("upgrade")
+		done <- err
+	}()
+	started := regexp.MustCompile(`msg="started a worker" .*pid=(\d+)`)
+	eventually(u.t, func() error {
+		m := started.FindStringSubmatch(u.log.String()[from:])
+		if m == nil {
+			return errors.New("no worker was started")
+		}
+		time.Sleep(after)
+		pid, _ := strconv.Atoi(m[1])
+		return syscall.Kill(pid, syscall.SIGKILL)
+	})
+	err := <-done
+	kept = !strings.Contains(u.log.String()[from:], `msg="handed over"`)
+	if kept && err == nil {
+		u.t.Error("an upgrade whose worker was killed is said to have succeeded")
+	}
+	return kept
+}
+
+// TestSoak is the proof in full, by make soak: a minute of load with 20 upgrades and 200 reloads.
+func TestSoak(t *testing.T) {
+	if os.Getenv("RINGWAY_SOAK") == "" {
+		t.Skip("takes a minute for each driver: make soak")
+	}
+	eachDriver(t, func(t *testing.T, driver string) {
+		u := startUpgrades(t, driver)
+		u.serving()
+		files := u.files()
+		u.load.begin(64, 4, 2, 50, 100<<20)
+		began := time.Now()
+		for i := range 20 {
+			for range 10 {
+				if out, err := u.ringway("master", "reload"); err != nil {
+					t.Fatalf("reload: %v: %s", err, out)
+				}
+			}
+			if out, err := u.ringway("upgrade"); err != nil {
+				t.Fatalf("upgrade %d: %v: %s", i, err, out)
+			}
+			u.load.report(t)
+			time.Sleep(time.Until(began.Add(time.Duration(i+1) * 3 * time.Second)))
+		}
+		u.load.end(t)
+		u.serving()
+		eventually(t, func() error {
+			if n := u.files(); n > files+2 {
+				return fmt.Errorf("the master has %d descriptors, it had %d", n, files)
+			}
+			return nil
+		})
+	})
+}
