@@ -27,11 +27,12 @@ func (s lines) Accept(c *conn.Conn) {
 		c.SetWriteTimeout(5 * time.Minute)
 		br := bufio.NewReader(c)
 		line, err := br.ReadString('\n')
+		if err != nil {
+			return // the client has left, or its tunnel's time was up
+		}
 		var id, sends, gets int
 		if _, bad := fmt.Sscanf(line, "tunnel %d %d %d", &id, &sends, &gets); bad != nil {
-			if line != "" && err == nil {
-				s.problem("a tunnel begins with %q", line)
-			}
+			s.problem("a tunnel begins with %q", line)
 			return
 		}
 		q := s.calls[id]
