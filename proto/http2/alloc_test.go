@@ -14,7 +14,6 @@ type exchange struct {
 	fields, answer header.Fields
 	head           RequestHead
 	body           []byte
-	in             []byte
 	received       int
 }
 

@@ -88,8 +88,6 @@ const (
 	// maxSendFrame is the largest payload that is sent, whatever the peer would take: what is sent next is decided anew
 	// after each frame.
 	maxSendFrame = MinMaxFrameSize
-	// maxGoAwayDebug is how much of a GOAWAY's debug data is kept.
-	maxGoAwayDebug = collectLen - 8
 )
 
 // Validate says which value cannot be.

@@ -7,9 +7,11 @@
 // a peer may cost us. Messages are decoded by [Message] and written by encoder.go. Below all of that are the frames
 // themselves, a parser and its Append side by side: frame.go, frame_*.go, settings.go, priority.go.
 //
-// Memory: a Conn keeps no input; only the head of a frame that came in pieces is copied, and DATA is lent as it arrives.
-// Streams, messages and output buffers come from a [Pool] that the connections of one loop share. In steady state nothing
-// is allocated, with one exception: HPACK is golang.org/x/net's, whose decoder makes a string of each literal.
+// Memory: a Conn keeps no input; of what comes in pieces only the head of a frame is copied, and a field section until it is
+// whole; DATA is lent as it arrives. Streams, messages and output buffers come from a [Pool] that the connections of one
+// loop share. A connection at rest holds 1.3 KB before its first request, about 5 KB once HPACK's tables have filled with the
+// usual fields; an open stream 120 bytes and its message (1 KB). In steady state nothing is allocated, with one exception:
+// HPACK is golang.org/x/net's, whose decoder makes a string of each literal.
 //
 // Time enters as an argument: nanoseconds of whatever monotonic clock the caller has. Nothing here is safe for concurrent
 // use; a Conn and its Pool belong to one loop. The inbound and outbound sides of the gateway are the intended callers;

@@ -7,7 +7,7 @@ const (
 	costSettings = 10 // SETTINGS change every stream and are answered
 	costReset    = 1
 	costFault    = 1
-	costOversize = 10 // a field section that is too large was decoded all the same
+	costOversize = 5 // a field section that is too large was decoded all the same
 
 	// earnMessage is what each HEADERS or DATA frame sent, and each DATA frame received that is not tiny, gives back to the
 	// control budget: a receiver may answer each with a WINDOW_UPDATE for the stream, one for the connection, and a PING.

@@ -65,7 +65,7 @@ func floods() []flood {
 		}, 1, "a field that is too large"},
 		{"requests that are too large", nil, none, func(s *script, n int) []byte {
 			return blockFrames(id(n), append(s.fields(get), bytes.Repeat(literal("x", strings.Repeat("y", 6000)), 8)...))
-		}, 11, faulty},
+		}, 21, faulty},
 		{"SETTINGS", nil, none, func(_ *script, n int) []byte {
 			return AppendSettings(nil, Setting{SettingInitialWindowSize, uint32(n)})
 		}, 101, calm},

@@ -2,16 +2,12 @@ package http2
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"testing"
-
-	xhttp2 "golang.org/x/net/http2"
 )
 
 // listen serves on loopback until the test ends.
@@ -33,14 +29,18 @@ func (t *testServer) listen(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-func realClient() *http.Client {
-	return &http.Client{Transport: &xhttp2.Transport{AllowHTTP: true,
-		DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, addr)
-		}}}
+// priorKnowledge is HTTP/2 without TLS.
+func priorKnowledge() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
-// TestRealClient sets x/net's client on a Conn: bodies of many sizes both ways, at once, with trailers.
+func realClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{Protocols: priorKnowledge()}}
+}
+
+// TestRealClient sets net/http's client on a Conn: bodies of many sizes both ways, at once, with trailers.
 func TestRealClient(t *testing.T) {
 	cfg := DefaultConfig()
 	addr := (&testServer{cfg: &cfg, answer: func(r *asked) answer {
@@ -79,7 +79,7 @@ func TestRealClient(t *testing.T) {
 	group.Wait()
 }
 
-// TestRealServer sets a Conn as client on x/net's server: many requests at once, bodies both ways, trailers, HEAD, early resets.
+// TestRealServer sets a Conn as client on net/http's server: many requests at once, bodies both ways, trailers, HEAD, early resets.
 func TestRealServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -92,13 +92,9 @@ func TestRealServer(t *testing.T) {
 		n, _ := io.Copy(w, r.Body)
 		w.Header().Set("X-Sum", strconv.FormatInt(n, 10)+r.Trailer.Get("X-Client"))
 	})
-	go func() {
-		nc, err := l.Accept()
-		if err != nil {
-			return
-		}
-		(&xhttp2.Server{}).ServeConn(nc, &xhttp2.ServeConnOpts{Handler: handler, BaseConfig: &http.Server{}})
-	}()
+	server := &http.Server{Handler: handler, Protocols: priorKnowledge()}
+	go server.Serve(l)
+	defer server.Close()
 	nc, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,8 @@ type input struct {
 	refund int32   // bytes to give back to the connection's window when the frame has been passed over
 }
 
-// collectLen is the most of a frame that is kept when it comes in pieces.
+// collectLen is the most of a frame that is kept when it comes in pieces, and with it the most of a GOAWAY's debug data and of
+// a PRIORITY_UPDATE's value that is looked at.
 const collectLen = 64
 
 // stage is what the next bytes are.

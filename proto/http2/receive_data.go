@@ -36,7 +36,7 @@ func (c *Conn) startData(h FrameHeader) error {
 func (c *Conn) unwantedData(h FrameHeader, s *Stream) error {
 	c.skip(int(h.Length))
 	c.in.refund = int32(h.Length)
-	if s == nil && (c.endings.ours.has(h.Stream) || h.Stream > c.lastSaid) {
+	if s == nil && (c.endings.ours.has(h.Stream) || c.role == Server && h.Stream > c.lastSaid) {
 		return c.control(costFrame)
 	}
 	return StreamError{h.Stream, StreamClosed, "DATA for a stream that its sender has ended"}

@@ -101,9 +101,9 @@ func (c *Conn) SetReady(s *Stream, ready bool) {
 }
 
 // Next is the stream that should send DATA next, or nil when none that is ready has a window. The caller appends a frame or so
-// of it with AppendData and asks again, as long as it wants to fill its buffer.
+// of it with AppendData and asks again, as long as it wants to fill its buffer: how much may be Pending is its affair.
 func (c *Conn) Next() *Stream {
-	if c.sendWindow <= 0 {
+	if c.sendWindow <= 0 || c.failed != nil {
 		return nil
 	}
 	return c.ready.peek()

@@ -180,8 +180,7 @@ const maxPeerEndings = 16
 
 func (c *Conn) newStream(id StreamID, state State) *Stream {
 	s := c.pool.stream()
-	owner := s.Owner
-	*s = Stream{Owner: owner, id: id, state: state, length: -1, priority: DefaultPriority, sendWindow: int32(c.peer.InitialWindowSize)}
+	*s = Stream{id: id, state: state, length: -1, priority: DefaultPriority, sendWindow: int32(c.peer.InitialWindowSize)}
 	s.recv.size = int32(c.cfg.StreamWindow)
 	if !c.settingsAcked {
 		s.recv.size = max(s.recv.size, initialWindow) // the peer may not know better yet (RFC 9113 §6.9.3)
