@@ -55,11 +55,15 @@ func (s *Spec) Validate(c *config.Check) {
 	}
 }
 
+const encrypted = "cluster %s has tls, and a tcp listener passes bytes on as they are: use a cluster without"
+
 // validateClusters reports clusters of a listener that do not exist, or that its protocol cannot go to.
 func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
 	known := slices.Collect(maps.Keys(s.Clusters))
-	if l.Cluster != "" && !slices.Contains(known, l.Cluster) {
+	if cl := s.Clusters[l.Cluster]; l.Cluster != "" && !slices.Contains(known, l.Cluster) {
 		c.At("cluster").Unknown("cluster", l.Cluster, known)
+	} else if cl != nil && cl.TLS != nil {
+		c.At("cluster").Errorf(encrypted, l.Cluster)
 	}
 	for i := range l.Routes {
 		name := l.Routes[i].Cluster
@@ -69,6 +73,8 @@ func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
 		at := c.At("routes", i, "cluster")
 		if cl := s.Clusters[name]; !slices.Contains(known, name) {
 			at.Unknown("cluster", name, known)
+		} else if cl != nil && cl.TLS != nil && l.Protocol == inbound.TCP {
+			at.Errorf(encrypted, name)
 		} else if cl != nil && (cl.SendProxy == preface.V1 || cl.SendProxy == preface.V2) && l.Protocol == inbound.HTTP {
 			at.Errorf("cluster %s has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without", name)
 		}
