@@ -37,6 +37,7 @@ type gateChange struct {
 	to     *inbound.Gate
 	open   []inbound.Socket
 	remove []uint64
+	renew  []uint64
 	share  int
 }
 
@@ -162,6 +163,9 @@ func (g *Gateway) rehang(a *assembly, h handler, name string, kept bool, i, n in
 	for _, q := range e.of(i, n) {
 		wanted = append(wanted, q.id)
 		if slices.Contains(had, q.id) {
+			if len(e.queues) < n { // others may give it up now
+				c.renew = append(c.renew, q.id)
+			}
 			continue
 		}
 		var s inbound.Socket
@@ -189,7 +193,22 @@ func (a *assembly) discard(m Machine) {
 	}
 }
 
-// apply puts the assembly in place, on the loop. Requests that are on their way go on as they began.
+// yield gives up the queues that other loops are to have, on the loop. They wait for nobody meanwhile: of two that wait the
+// kernel wakes one for each connection, and if that one is just being cancelled, nobody.
+func (a *assembly) yield() {
+	for _, c := range a.gates {
+		for _, id := range c.remove {
+			c.to.Remove(id)
+		}
+	}
+}
+
+// yields reports whether there is something to give up.
+func (a *assembly) yields() bool {
+	return slices.ContainsFunc(a.gates, func(c gateChange) bool { return len(c.remove) > 0 })
+}
+
+// apply puts the assembly in place, on the loop, when all have yielded. Requests that are on their way go on as they began.
 func (a *assembly) apply() {
 	p := a.part
 	for c, r := range a.updates {
@@ -219,8 +238,8 @@ func (a *assembly) hang() {
 		for _, s := range c.open {
 			c.to.Open(s)
 		}
-		for _, id := range c.remove {
-			c.to.Remove(id)
+		for _, id := range c.renew {
+			c.to.Renew(id)
 		}
 		c.to.Bound(c.share)
 	}

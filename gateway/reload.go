@@ -309,6 +309,7 @@ func (t *transaction) startAdmin(ctx context.Context) (err error) {
 func (t *transaction) publish() (*state, error) {
 	g := t.g
 	to := &state{plan: t.to, parts: t.parts, admin: t.admin, addrs: g.sockets.addresses(t.to), since: time.Now()}
+	t.yield()
 	done := make(chan error, len(t.all))
 	for _, a := range t.all { // all at once, so that they change at nearly the same time
 		go func() {
@@ -330,6 +331,34 @@ func (t *transaction) publish() (*state, error) {
 		g.options.SetLog(t.to.spec.Log)
 	}
 	return to, err
+}
+
+// yield has loops give up the queues that others are to have.
+func (t *transaction) yield() {
+	var from []*part
+	for _, p := range t.gone {
+		p.loop.On(p.retire)
+		from = append(from, p)
+	}
+	for _, a := range t.all {
+		if a.yields() {
+			a.part.loop.On(a.yield)
+			from = append(from, a.part)
+		}
+	}
+	quiesce(from)
+}
+
+// turns is how often a loop has to turn until what it cancelled has ended and what it closed then is closed, and one more.
+const turns = 4
+
+// quiesce waits until loops have done with what they gave up.
+func quiesce(parts []*part) {
+	for range turns {
+		for _, p := range parts {
+			p.loop.On(func() {})
+		}
+	}
 }
 
 // leave lets go of loops, listeners and sockets that are no more.

@@ -121,14 +121,9 @@ func (g *Gateway) retire(f func(ctx context.Context)) {
 
 // retirePart lets a loop go when its last connection has ended: clients' connections cannot change loops, and none is cut off.
 func (g *Gateway) retirePart(p *part, access *accesslog.Log, relog bool) {
-	p.loop.On(func() {
-		if relog {
-			p.setAccess(access.Producer(p.slot))
-		}
-		for _, h := range p.all() {
-			h.Retire(retirePatience)
-		}
-	})
+	if relog {
+		p.loop.On(func() { p.setAccess(access.Producer(p.slot)) })
+	}
 	g.retire(func(ctx context.Context) {
 		if !poll(ctx, func() bool {
 			n := 0
@@ -150,6 +145,13 @@ func (g *Gateway) retirePart(p *part, access *accesslog.Log, relog bool) {
 		g.stopLoop(p.loop)
 		g.log.Info("a loop has ended", "loop", p.loop.ID())
 	})
+}
+
+// retire lets all clients of a part finish, and takes no more.
+func (p *part) retire() {
+	for _, h := range p.all() {
+		h.Retire(retirePatience)
+	}
 }
 
 func without(list []*part, p *part) (rest []*part) {
@@ -266,6 +268,10 @@ func (g *Gateway) sweep(to *plan) {
 		keep[key] = true
 		g.sockets.entries[key].owner = name
 	}
+	if len(keep) == len(g.sockets.entries) {
+		return
+	}
+	quiesce(g.current().parts) // lest a loop's descriptor keep the socket alive after the last look into its queue
 	for key, e := range g.sockets.entries {
 		if !keep[key] {
 			g.sockets.close(e, g.adopter())

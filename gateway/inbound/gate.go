@@ -11,22 +11,24 @@ type Gate struct {
 	n       *conn.Net
 	accept  func(*Door, *conn.Conn)
 	doors   []*Door
-	share   int // connections open at a time
+	past    []*Door // that are closed, and may have accepted more than there was room for
+	share   int     // connections open at a time
 	conns   int
-	stale   int  // those of them whose door is gone
+	stale   int  // those of them whose door is closed
 	changed bool // the share, or the doors
 
-	paused, capped uint64 // counted by doors that are gone
+	paused, capped uint64 // counted by doors that are closed
 }
 
 // Door is one socket of a Gate, or none for connections that were taken out of a queue on the way.
 type Door struct {
-	gate    *Gate
-	ln      *conn.Listener // nil: none
-	socket  Socket
-	max     int
-	removed bool
-	forget  loop.Op
+	gate   *Gate
+	ln     *conn.Listener // nil: it is shut for want of room, or has no socket
+	socket Socket
+	bound  int // that ln was made with
+	max    int // that holds: ln is told of more releases than there were to let it have more
+	closed bool
+	forget loop.Op
 }
 
 // Socket is a listening socket as one loop has it.
@@ -46,15 +48,8 @@ func (g *Gate) Open(s Socket) {
 	g.doors, g.changed = append(g.doors, &Door{gate: g, socket: s}), true
 }
 
-// Bound sets how many connections may be open at a time.
-func (g *Gate) Bound(share int) {
-	g.changed = g.changed || share != g.share
-	g.share = share
-	g.settle()
-}
-
-// Remove stops accepting from a socket. What waits in its queue stays there, if somebody else has a descriptor of it. Bound has to
-// follow.
+// Remove stops accepting from a socket. What waits in its queue stays there, if somebody else has a descriptor of it. Bound has
+// to follow.
 func (g *Gate) Remove(id uint64) {
 	for i, d := range g.doors {
 		if d.socket.ID == id {
@@ -65,12 +60,29 @@ func (g *Gate) Remove(id uint64) {
 	}
 }
 
+// Bound sets how many connections may be open at a time. Those that are stay; a bound that is lower holds when enough of them
+// have gone.
+func (g *Gate) Bound(share int) {
+	g.changed = g.changed || share != g.share
+	if g.share = share; g.changed {
+		g.changed = false
+		g.lower()
+	}
+	g.raise()
+}
+
 // Close stops accepting.
 func (g *Gate) Close() {
 	for _, d := range g.doors {
 		g.close(d)
 	}
 	g.doors = nil
+	for _, d := range g.past { // whoever was accepted is served
+		for d.ln.Conns() >= d.bound {
+			d.ln.Release()
+		}
+	}
+	g.past = nil
 }
 
 // Adopt takes a connection that somebody else accepted.
@@ -82,7 +94,7 @@ func (g *Gate) Adopt(fd int32, unix bool) {
 func (g *Gate) Enter() *Door {
 	g.conns++
 	g.stale++
-	return &Door{gate: g, removed: true}
+	return &Door{gate: g, closed: true}
 }
 
 // Conns is how many connections are open.
@@ -102,8 +114,8 @@ func (g *Gate) Waits() (paused, capped uint64) {
 // Accept takes a connection from the listener.
 func (d *Door) Accept(c *conn.Conn) {
 	d.gate.conns++
-	if d.removed {
-		d.gate.stale++ // it was accepted while the door closed
+	if d.closed {
+		d.gate.stale++
 	}
 	d.gate.accept(d, c)
 }
@@ -112,70 +124,74 @@ func (d *Door) Accept(c *conn.Conn) {
 func (d *Door) Release() {
 	g := d.gate
 	g.conns--
-	if d.ln != nil {
+	if !d.closed {
 		d.ln.Release()
+		return
 	}
-	if d.removed {
-		g.stale--
-		g.loosen()
+	g.stale--
+	g.raise()
+}
+
+// room is how many connections each door may have open. Those whose door is closed take part of the share, and there may be
+// nothing left of it; of what is there every door gets some, lest its queue be forgotten.
+func (g *Gate) room() int {
+	left := g.share - g.stale
+	if left <= 0 {
+		return 0
+	}
+	return max(left/max(len(g.doors), 1), 1)
+}
+
+// Renew begins to accept from a socket anew, which looks into its queue: whoever shared it and has left may have been told of a
+// connection and not taken it. Bound has to follow.
+func (g *Gate) Renew(id uint64) {
+	for i, d := range g.doors {
+		if d.socket.ID == id && d.ln != nil {
+			g.replace(i)
+		}
 	}
 }
 
-// room is how many connections one door may have open. What came by doors that are gone takes part of the share.
-func (g *Gate) room() int { return max((g.share-g.stale)/max(len(g.doors), 1), 1) }
-
-// settle opens the doors anew after the share or their number has changed: a listener keeps the bound that it began with.
-func (g *Gate) settle() {
-	if !g.changed {
-		return
-	}
-	g.changed = false
-	next := make([]int, len(g.doors)) // descriptors
+// lower replaces each door that has more than its part now: a listener keeps the bound that it was made with.
+func (g *Gate) lower() {
+	part := max(g.share/max(len(g.doors), 1), 1)
 	for i, d := range g.doors {
-		if next[i] = d.socket.Fd; d.ln != nil {
-			next[i] = g.again(d)
+		if d.ln != nil && d.max > part {
+			g.replace(i)
 		}
 	}
-	for i, d := range g.doors {
-		if d.ln != nil && next[i] >= 0 {
-			g.close(d)
+}
+
+// replace closes a door and puts another one in its place, which is shut yet.
+func (g *Gate) replace(i int) {
+	s, err := g.doors[i].socket, error(nil)
+	if s.Fd, err = g.n.Loop.Sockets().Dup(s.Fd); err != nil { // no descriptor is free: it stays as it is
+		g.n.Loop.Log().Warn("cannot change the bound of connections", "address", s.Address, "err", err)
+		return
+	}
+	g.close(g.doors[i])
+	g.doors[i] = &Door{gate: g, socket: s}
+}
+
+// raise gives what room there is: first to connections that closed doors have accepted and could not give out, then to the
+// doors, in equal parts.
+func (g *Gate) raise() {
+	for len(g.past) > 0 && g.conns < g.share {
+		if d := g.past[0]; d.ln.Conns() >= d.bound {
+			d.ln.Release() // it gives one out, if it has one
+		} else {
+			g.past = g.past[1:]
 		}
 	}
 	room := g.room()
-	for i, d := range g.doors {
-		if next[i] >= 0 {
-			g.doors[i] = g.open(d.socket, next[i], room)
-		}
-	}
-}
-
-// again gives another descriptor of a door's socket, or -1 when none is free: then the door stays as it is.
-func (g *Gate) again(d *Door) int {
-	fd, err := g.n.Loop.Sockets().Dup(d.socket.Fd)
-	if err != nil {
-		g.n.Loop.Log().Warn("cannot change the bound of connections", "address", d.socket.Address, "err", err)
-		return -1
-	}
-	return fd
-}
-
-func (g *Gate) open(s Socket, fd, room int) *Door {
-	s.Fd = fd
-	d := &Door{gate: g, socket: s, max: room}
-	d.ln = conn.Listen(g.n, fd, conn.ListenConfig{Address: s.Address, MaxConns: room}, d)
-	return d
-}
-
-// loosen lets doors that are full have more, when enough of the connections before them have gone.
-func (g *Gate) loosen() {
-	for i, d := range g.doors {
-		if d.ln == nil || d.ln.Conns() < d.max {
-			continue
-		}
-		if room := g.room(); room > d.max && (g.stale == 0 || room >= 2*d.max) {
-			if fd := g.again(d); fd >= 0 {
-				g.close(d)
-				g.doors[i] = g.open(d.socket, fd, g.room())
+	for _, d := range g.doors {
+		switch {
+		case d.ln == nil && room > 0:
+			d.bound, d.max = room, room
+			d.ln = conn.Listen(g.n, d.socket.Fd, conn.ListenConfig{Address: d.socket.Address, MaxConns: room}, d)
+		case d.ln != nil:
+			for ; d.max < room; d.max++ {
+				d.ln.Release()
 			}
 		}
 	}
@@ -183,12 +199,13 @@ func (g *Gate) loosen() {
 
 // close ends a door. Its connections stay.
 func (g *Gate) close(d *Door) {
+	d.closed = true
 	if d.ln == nil {
 		_ = g.n.Loop.Sockets().Close(d.socket.Fd)
 		return
 	}
-	d.removed = true
-	g.stale += d.ln.Conns()
+	g.stale += d.ln.Conns() + d.max - d.bound
+	g.past = append(g.past, d)
 	g.paused, g.capped = g.paused+d.ln.Paused, g.capped+d.ln.Capped
 	// Others have descriptors of the same socket, so that closing this one does not end epoll's interest in it by itself. It comes
 	// before the close; what the listener has in flight is cancelled by then.
