@@ -68,7 +68,7 @@ func TestStates(t *testing.T) {
 		{"half-closed (remote), RST_STREAM", ended, reset, "reset 1 by peer CANCEL"},
 		{"half-closed (remote), PRIORITY", ended, priority, ""},
 
-		{"closed, DATA", answered, data, "-> RST_STREAM 1 STREAM_CLOSED"},
+		{"closed, DATA", answered, data, "-> GOAWAY 1 STREAM_CLOSED !! connection STREAM_CLOSED"},
 		{"closed, HEADERS", answered, trailers, "-> GOAWAY 1 STREAM_CLOSED !! connection STREAM_CLOSED"},
 		{"closed, WINDOW_UPDATE", answered, window, ""},
 		{"closed, WINDOW_UPDATE by nought", answered, func(*script) []byte { return WindowUpdateFrame{1, 0}.Append(nil) }, ""},
@@ -79,7 +79,15 @@ func TestStates(t *testing.T) {
 		{"reset by us, trailers", resetByUs, trailers, ""},
 		{"reset by us, RST_STREAM", resetByUs, reset, ""},
 		{"reset by us, WINDOW_UPDATE", resetByUs, window, ""},
-		{"reset by peer, DATA", resetByPeer, data, "-> RST_STREAM 1 STREAM_CLOSED"},
+		{"reset by peer, DATA", resetByPeer, data, "-> GOAWAY 1 STREAM_CLOSED !! connection STREAM_CLOSED"},
+		{"closed long ago, DATA", func(s *script) {
+			answered(s)
+			for i := range maxPeerEndings {
+				s.feed(s.headers(id(i+1), true, get))
+				_ = s.c.AppendResponse(s.streams[id(i+1)], 200, nil, true)
+			}
+			s.outcome()
+		}, data, "-> RST_STREAM 1 STREAM_CLOSED"},
 		{"reset by peer, HEADERS", resetByPeer, trailers, "-> GOAWAY 1 STREAM_CLOSED !! connection STREAM_CLOSED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

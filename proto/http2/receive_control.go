@@ -100,7 +100,7 @@ func (c *Conn) receiveGoAway(f GoAwayFrame) error {
 	}
 	c.streams.each(func(s *Stream) {
 		if s.id > f.Last {
-			c.endings.peers.add(s.id, maxPeerEndings)
+			c.endings.ours.add(s.id, c.endings.limit) // should it be processed after all, that is no harm
 			s.code = RefusedStream
 			c.close(s)
 			s.due, c.due = c.due, s

@@ -39,6 +39,9 @@ func (c *Conn) unwantedData(h FrameHeader, s *Stream) error {
 	if s == nil && (c.endings.ours.has(h.Stream) || c.role == Server && h.Stream > c.lastSaid) {
 		return c.control(costFrame)
 	}
+	if s == nil && c.endings.peers.has(h.Stream) {
+		return ConnectionError{StreamClosed, "DATA for a stream that is closed"}
+	}
 	return StreamError{h.Stream, StreamClosed, "DATA for a stream that its sender has ended"}
 }
 
