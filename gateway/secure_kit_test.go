@@ -171,3 +171,8 @@ func (r *rig) handshakes() (sum metrics.TLSCounters) {
 	}
 	return sum
 }
+
+func newSerial(s string) *big.Int {
+	n, _ := new(big.Int).SetString(s, 10)
+	return n
+}

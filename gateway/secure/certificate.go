@@ -22,6 +22,7 @@ type certificate struct {
 	key    crypto.Signer   // nil: only the key server has it
 	names  []string        // lower case; a wildcard begins with "*."
 	expiry time.Time
+	proven time.Time // until when the stapled proof is good; zero: without end, or none is stapled
 }
 
 // leaf is the certificate itself.

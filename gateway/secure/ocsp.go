@@ -33,35 +33,48 @@ func (s *Server) stapled(snap *snapshot) *snapshot {
 	next := *snap
 	next.certificates = nil
 	for _, c := range snap.certificates {
-		raw := s.proof(c)
 		with := *c
-		with.shown.OCSPStaple = raw
+		with.shown.OCSPStaple, with.proven = s.proof(c)
 		next.certificates = append(next.certificates, &with)
 	}
 	return &next
 }
 
-// proof is the OCSP response to staple now, nil for none: a bad one would be worse than none.
-func (s *Server) proof(c *certificate) []byte {
+// proof is the OCSP response to staple now, and until when; nil for none: a bad one would be worse than none.
+func (s *Server) proof(c *certificate) (raw []byte, until time.Time) {
 	switch c.spec.OCSP {
 	case "":
-		return nil
+		return nil, until
 	case FetchOCSP:
 		if st := s.staples[c.spec.Cert]; st != nil && st.serial == c.leaf().SerialNumber.String() && time.Now().Before(st.until) {
-			return st.raw
+			return st.raw, st.until
 		}
-		return nil
+		return nil, until
 	}
 	raw, fault := readFile(c.spec.OCSP)
 	if fault == nil {
-		_, err := checkProof(c, raw, time.Now())
+		r, err := checkProof(c, raw, time.Now())
 		if err == nil {
-			return raw
+			delete(s.refused, c.spec.OCSP)
+			return raw, r.NextUpdate
 		}
 		fault = &FileError{File: c.spec.OCSP, Err: err}
 	}
-	s.log.Warn("OCSP response of no use, none is stapled", "listener", s.name, "err", fault)
-	return nil
+	if s.refused[c.spec.OCSP] != fault.Error() {
+		s.refused[c.spec.OCSP] = fault.Error()
+		s.log.Warn("OCSP response of no use, none is stapled", "listener", s.name, "err", fault)
+	}
+	return nil, until
+}
+
+// dropStale takes back proofs whose time has passed.
+func (s *Server) dropStale(now time.Time) {
+	for _, c := range s.current.Load().certificates {
+		if !c.proven.IsZero() && now.After(c.proven) {
+			s.current.Store(s.stapled(s.current.Load()))
+			return
+		}
+	}
 }
 
 // issuer is the certificate that has signed the server's.

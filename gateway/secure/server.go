@@ -35,10 +35,12 @@ type Server struct {
 	log     *slog.Logger
 	current atomic.Pointer[snapshot]
 	stop    chan struct{}
+	closing sync.Once
 	ended   sync.WaitGroup
 	stamps  []stamp
 	rotated time.Time
 	staples map[string]*staple // by the certificate's file
+	refused map[string]string  // what was logged of files with proofs
 }
 
 // Options are what a Server needs beside its Spec.
@@ -51,7 +53,7 @@ type Options struct {
 
 // NewServer loads the certificates. The error names the file.
 func NewServer(spec *Spec, o Options) (*Server, error) {
-	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), rotated: time.Now(), staples: map[string]*staple{}}
+	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), rotated: time.Now(), staples: map[string]*staple{}, refused: map[string]string{}}
 	keys := o.Tickets
 	if len(keys) == 0 {
 		keys = []TicketKey{newTicketKey()}
@@ -67,9 +69,9 @@ func NewServer(spec *Spec, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the goroutine. Loops may go on with what they have.
+// Close ends the goroutine, once. Loops may go on with what they have.
 func (s *Server) Close() {
-	close(s.stop)
+	s.closing.Do(func() { close(s.stop) })
 	s.ended.Wait()
 }
 
@@ -128,6 +130,7 @@ func (s *Server) keep() {
 				looked = now
 				s.reloadChanged()
 			}
+			s.dropStale(now)
 			if now.Sub(s.rotated) >= s.Spec.Tickets.Rotate.Std() {
 				s.rotate(now)
 			}

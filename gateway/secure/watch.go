@@ -62,7 +62,10 @@ func (s *Server) reloadChanged() {
 		return
 	}
 	s.current.Store(s.stapled(next))
-	for _, c := range next.certificates {
+	for i, c := range next.certificates {
+		if c.leaf().Equal(old.certificates[i].leaf()) {
+			continue
+		}
 		s.log.Info("certificate taken over", "listener", s.name, "file", c.spec.Cert, "names", c.names, "expires", c.expiry)
 	}
 }
