@@ -79,6 +79,8 @@ func DefaultConfig() Config {
 const (
 	maxWindow     = 1<<31 - 1
 	initialWindow = 1<<16 - 1
+	// initialStreams is how many streams a client opens before it knows how many the server allows.
+	initialStreams = 100
 	// maxSettings bounds the parameters of one SETTINGS frame; ten are registered.
 	maxSettings = 64
 	// bombFactor is how far beyond MaxHeaderList a field section is no mistake any more.

@@ -232,9 +232,6 @@ func (c *Conn) forget(s *Stream) {
 	if c.in.stream == s {
 		c.in.stream = nil
 	}
-	if c.block.stream == s {
-		c.block.stream, c.block.mode = nil, blockIgnore
-	}
 	for p := &c.due; *p != nil; p = &(*p).due {
 		if *p == s {
 			*p, s.due = s.due, nil

@@ -91,7 +91,7 @@ func (c *Conn) mayOpen() error {
 		panic("http2: a server does not open streams")
 	case c.peerGone || c.draining != drainNone:
 		return ErrGoingAway
-	case uint32(c.open) >= c.peer.MaxConcurrentStreams:
+	case uint32(c.open) >= c.maxStreams():
 		return ErrNoStreams
 	case c.next > maxStreamID:
 		return ErrNoStreamIDs
@@ -99,12 +99,20 @@ func (c *Conn) mayOpen() error {
 	return nil
 }
 
+// maxStreams is how many streams the peer lets a client have open.
+func (c *Conn) maxStreams() uint32 {
+	if !c.sawSettings {
+		return initialStreams
+	}
+	return c.peer.MaxConcurrentStreams
+}
+
 // CanOpen is how many streams AppendRequest could open now.
 func (c *Conn) CanOpen() int {
 	if c.mayOpen() != nil {
 		return 0
 	}
-	return int(min(c.peer.MaxConcurrentStreams-uint32(c.open), uint32(maxStreamID-c.next)/2+1))
+	return int(min(c.maxStreams()-uint32(c.open), uint32(maxStreamID-c.next)/2+1))
 }
 
 // AppendResponse sends the head of a response at a server: any number of interim ones (status 1xx, end false), then the final one.

@@ -335,3 +335,60 @@ func TestReleaseWithinData(t *testing.T) {
 		}
 	}
 }
+
+// TestResetWithinBlock: a stream may be given up while trailers, or the head of its response, are amid their bytes; HPACK's tables
+// agree all the same.
+func TestResetWithinBlock(t *testing.T) {
+	for _, role := range []Role{Server, Client} {
+		for _, end := range []bool{true, false} { // trailers that do not end a stream are a fault, which must not be told of then
+			for _, release := range []bool{false, true} {
+				for cut := 1; ; cut++ {
+					s := newScript(t, role, nil)
+					var st *Stream
+					list, next := "x-one=1|x-two=2", s.headers
+					if role == Server {
+						opened(s)
+						st = s.streams[1]
+					} else {
+						st = s.request("GET", "/", true)
+						list = ":status=200|" + list
+					}
+					s.outcome()
+					frame := s.headers(1, end, list)
+					if cut == len(frame) {
+						break
+					}
+					s.feed(frame[:cut])
+					if release {
+						s.c.Release(st)
+					} else {
+						s.c.Reset(st, Cancel)
+					}
+					s.feed(frame[cut:])
+					s.want("-> RST_STREAM 1 CANCEL")
+					if role == Server {
+						s.feed(next(3, true, get+"|x-one=1"))
+						s.want("headers 3 end: GET https a.example /|host=a.example|x-one=1")
+					} else {
+						s.request("GET", "/", true)
+						s.sent()
+						s.feed(next(3, true, ":status=200|x-one=1"))
+						s.want("headers 3 end: 200|x-one=1")
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestStreamsBeforeSettings: a client does not overrun a server whose limit it does not know yet.
+func TestStreamsBeforeSettings(t *testing.T) {
+	cfg := DefaultConfig()
+	c := NewConn(Client, &cfg, NewPool(), 0)
+	if n := c.CanOpen(); n != initialStreams {
+		t.Errorf("%d before SETTINGS", n)
+	}
+	if n := newScript(t, Client, nil).c.CanOpen(); n != int(maxStreamID)/2+1 {
+		t.Errorf("%d where there is no limit", n)
+	}
+}

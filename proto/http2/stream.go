@@ -220,6 +220,9 @@ func (c *Conn) close(s *Stream) {
 	s.state, s.ready = Closed, false
 	c.unqueue(s)
 	c.streams.remove(s)
+	if c.block.stream == s { // a field section for it is amid its frames: that is decoded, and means nothing any more
+		c.block.stream, c.block.mode, c.block.fault = nil, blockIgnore, StreamError{}
+	}
 	if c.role == Client {
 		c.open--
 	}
