@@ -392,3 +392,22 @@ func TestStreamsBeforeSettings(t *testing.T) {
 		t.Errorf("%d where there is no limit", n)
 	}
 }
+
+// TestFaultyPaddedData: what follows a faulty frame is read from where it starts.
+func TestFaultyPaddedData(t *testing.T) {
+	for name, length := range map[string]string{"too long": "1", "too short": "9"} {
+		s := newScript(t, Server, nil)
+		s.feed(s.headers(1, false, get+"|content-length="+length))
+		s.outcome()
+		frame := append(FrameHeader{1 + 2 + 3, FrameData, FlagPadded | FlagEndStream, 1}.Append(nil), 3)
+		frame = append(frame, "ab\x00\x00\x00"...)
+		s.feed(frame, PingFrame{}.Append(nil))
+		if got, want := s.outcome(), "reset 1 by us PROTOCOL_ERROR -> RST_STREAM 1 PROTOCOL_ERROR, PING 0000000000000000 ack"; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+		s.c.Release(s.streams[1])
+		if r := s.c.recv; r.held != 0 || r.left+r.consumed != r.size {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
