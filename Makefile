@@ -16,7 +16,7 @@ LDFLAGS := -s -w -X github.com/ringway/ringway/cli.version=$(VERSION)
 RACED    = $(shell $(GO) list ./... | grep -v '/arch$$')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check gofmt vet staticcheck arch race cgo generate bench fuzz sim e2e clean
+.PHONY: help build demo test check gofmt vet staticcheck arch race cgo generate bench fuzz sim soak e2e clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (10m).
 			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
 		done; done
+
+soak: ## Upgrade the program 20 times and reload 200 times in a minute of load, on each driver, and fail if a client notices.
+	RINGWAY_SOAK=1 $(GO) test -count=1 -v -timeout 15m -run 'TestSoak$$' ./test
 
 e2e: ## Run the end-to-end tests, and fail where a tool or io_uring is missing instead of skipping.
 	CI_REQUIRE_TOOLS=1 CI_REQUIRE_URING=1 $(GO) test -count=1 -v ./test/...

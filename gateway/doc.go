@@ -29,6 +29,15 @@
 //  5. When both sides have ended, one has broken off or nothing moves for too long, the session is counted and logged by why
 //     it ended.
 //
+// # The life of a connection that outlives its process
+//
+//  1. A master starts the next worker, whose Service (service.go) gets the same listening sockets and begins to serve.
+//  2. Export (export.go) has every handler stop accepting and give what is at rest: Yield in inbound, inbound/tcp and upstream takes
+//     the descriptor out of its loop (conn.Detach, Relay.Detach) and makes a handover.Record of it.
+//  3. The records go to the other process in batches. Until Commit nobody touches the connections; then one side closes its copies
+//     and the other (import.go) makes sessions of them: Receive.
+//  4. If the other process dies before that, Resume takes everything back.
+//
 // Start reading at gateway.go (Start, Drain), then
 // part.go, what each loop has of it.
 package gateway

@@ -109,8 +109,17 @@ func (g *Gateway) Commit() {
 	g.imports.mu.Unlock()
 }
 
-// Abort closes what was imported since the last Commit.
+// Abort closes what was imported since the last Commit. It ends a hand-over, so whoever gave has stopped accepting from the queues
+// that both had, and may have been woken for connections that it left there: every loop looks for them, one after the other, since
+// a loop that does so may itself leave one to the next.
 func (g *Gateway) Abort() {
+	for _, p := range g.current().parts {
+		p.loop.On(func() {
+			for _, h := range p.handlers {
+				h.Gate().RenewAll()
+			}
+		})
+	}
 	g.imports.mu.Lock()
 	defer g.imports.mu.Unlock()
 	for _, in := range g.imports.pending {

@@ -152,6 +152,16 @@ func (g *Gate) Renew(id uint64) {
 	}
 }
 
+// RenewAll is Renew for every socket, because another process that had them has left.
+func (g *Gate) RenewAll() {
+	for i, d := range g.doors {
+		if d.ln != nil {
+			g.replace(i)
+		}
+	}
+	g.raise()
+}
+
 // lower replaces each door that has more than its part now: a listener keeps the bound that it was made with.
 func (g *Gate) lower() {
 	part := max(g.share/max(len(g.doors), 1), 1)
