@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -39,9 +40,13 @@ func (r *reporter) warn(now int64, kind, msg string, args ...any) {
 // handshake tells of a handshake that failed.
 func (r *reporter) handshake(now int64, result metrics.TLSResult, err error, args ...any) {
 	args = append(args, "result", result.String(), "err", err)
+	kind := result.String()
+	if bad := (*CertificateError)(nil); errors.As(err, &bad) {
+		kind += bad.Rule
+	}
 	switch result {
 	case metrics.TLSClientCertificate, metrics.TLSKeyFailed, metrics.TLSOverloaded, metrics.TLSFailed:
-		r.warn(now, result.String(), "handshake failed", args...)
+		r.warn(now, kind, "handshake failed", args...)
 	default: // anyone can cause these
 		r.log.Debug("handshake failed", append([]any{"listener", r.listener}, args...)...)
 	}
