@@ -204,3 +204,39 @@ func (r *roamer) wander(back chan error) (err error) {
 	}
 	return err
 }
+
+// TestReattachBeforeDone takes a connection, and a relay, back before its driver has let go of it.
+func TestReattachBeforeDone(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			a, b := e.pair(t)
+			got(a.Write([]byte("x")))
+			got(b.ReadBuf())
+			b.Consume(1)
+			must(b.Detach(func(*Conn) {}))
+			b.Reattach()
+			b.Arm()
+			must(t.Yield())
+			must(t.Yield())
+			got(a.Write([]byte("y")))
+			got(b.ReadBuf())
+			b.Consume(1)
+			e.closeAll(t, a, b)
+
+			u := e.tunnel(t, e.pair, time.Minute)
+			got(u.in.Write([]byte("x")))
+			readText(u.out, "x", false)
+			must(t.Sleep(time.Millisecond))
+			u.Detach(func(*Relay) {})
+			must(t.Yield())
+			u.Resume()
+			must(t.Yield())
+			got(u.in.Write([]byte("y")))
+			readText(u.out, "y", false)
+			u.Stop()
+			u.in.Abort()
+			u.out.Abort()
+			e.until(t, "everything's end", func() bool { return u.in.gone && u.out.gone && u.src.gone && u.dst.gone })
+		})
+	})
+}

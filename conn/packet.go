@@ -297,7 +297,11 @@ type packetCloser PacketConn
 func (k *packetCloser) Complete(*loop.Op, loop.Result) { k.n.open-- }
 
 func (c *PacketConn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: c.kind.String(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+	e := &net.OpError{Op: op, Net: c.kind.String(), Source: c.LocalAddr(), Err: err}
+	if c.Remote().IsValid() {
+		e.Addr = c.RemoteAddr()
+	}
+	return e
 }
 
 // packetText is an address as it was written.

@@ -11,7 +11,7 @@ import (
 
 // maxPackets is how many messages may wait to be read before receiving pauses: then the kernel's queue fills, which drops
 // datagrams and holds Unix senders up.
-const maxPackets = 128
+const maxPackets = 32
 
 // inflow is the receiving side of a packet connection: one operation that goes on, and what it brought.
 type inflow struct {
@@ -162,8 +162,10 @@ func (r *inflow) Complete(op *loop.Op, res loop.Result) {
 
 // arrived keeps a message, and pauses receiving when too many wait.
 func (r *inflow) arrived(res loop.Result) {
-	if r.c.kind == Unixpacket && res.Block.Len == sys.ReceivedOverhead { // nobody sends empty messages there
-		r.c.n.Loop.Return(res.Block)
+	if r.c.kind == Unixpacket && res.Block.Len == sys.ReceivedOverhead { // the end; an empty message, which may carry descriptors, is taken for it
+		var d [1]Datagram
+		r.c.take(&d[0], res.Block)
+		r.c.Release(d[:])
 		r.err, r.last, r.wanted = io.EOF, true, false
 		return
 	}

@@ -443,3 +443,28 @@ func TestPacketSelect(t *testing.T) {
 		})
 	})
 }
+
+// TestEmptyMessageWithDescriptors: what ends a connection of messages may carry descriptors, which nobody will take.
+func TestEmptyMessageWithDescriptors(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			a, b, err := PacketPair(e.n, Unixpacket)
+			must(err)
+			f, err := os.Open("/dev/null")
+			must(err)
+			defer f.Close()
+			before := len(got(os.ReadDir("/proc/self/fd")))
+			fds := make([]int, 100)
+			for i := range fds {
+				fds[i] = int(f.Fd())
+			}
+			got(a.WriteBatch([]Packet{{Files: fds}}))
+			var m [4]Datagram
+			n, _ := b.ReadBatch(m[:])
+			b.Release(m[:n])
+			must(a.Close())
+			must(b.Close())
+			e.until(t, "descriptors are closed", func() bool { return len(got(os.ReadDir("/proc/self/fd"))) <= before })
+		})
+	})
+}

@@ -130,6 +130,7 @@ func (r *Relay) settle() {
 		switch {
 		case f.src.closed:
 		case f.graceful:
+			f.src.SetWriteTimeout(halfCheck) // for a last message that its peer does not take
 			_ = f.src.Close()
 		default:
 			f.src.Abort()

@@ -589,3 +589,26 @@ func benchTunnels(b *testing.B, turn func(in, out net.Conn)) {
 		}
 	}
 }
+
+// TestRelayEndsWithAStuckMessage: a peer that takes nothing must not keep a tunnel's connection beyond the tunnel's time.
+func TestRelayEndsWithAStuckMessage(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			u := e.tunnel(t, e.pair, 300*time.Millisecond)
+			for stuck := false; !stuck; { // u.out never reads
+				got(u.in.Write(make([]byte, 4096)))
+				must(t.Sleep(200 * time.Microsecond))
+				if u.dst.wr.op.InFlight() {
+					e.l.Hurry()
+					must(t.Sleep(3 * time.Millisecond))
+					stuck = u.dst.wr.op.InFlight() && u.dst.wr.block != nil
+				}
+			}
+			e.until(t, "the relay's end", func() bool { return u.ends > 0 })
+			e.until(t, "the connections' end", func() bool { return u.dst.gone && u.src.gone })
+			u.out.Abort()
+			u.in.Abort()
+			e.until(t, "the peers' end", func() bool { return u.in.gone && u.out.gone })
+		})
+	})
+}

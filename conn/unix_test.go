@@ -202,3 +202,27 @@ func TestCloseRead(t *testing.T) {
 		}
 	})
 }
+
+// TestReadEndsAtDescriptors: a read of a Unix stream ends with a message that carries descriptors; what follows must come
+// without anything else happening.
+func TestReadEndsAtDescriptors(t *testing.T) {
+	eachDriver(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			a, b, err := StreamPair(e.n)
+			must(err)
+			f, err := os.Open("/dev/null")
+			must(err)
+			defer f.Close()
+			for range 3 {
+				got(a.SendFiles([]byte("x"), []int{int(f.Fd())}))
+			}
+			got(a.Write([]byte("end")))
+			b.SetReadTimeout(5 * time.Second)
+			p := make([]byte, 64)
+			for total := 0; total < 6; {
+				total += got(b.Read(p))
+			}
+			e.closeAll(t, a, b)
+		})
+	})
+}

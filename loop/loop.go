@@ -224,6 +224,7 @@ func (l *Loop) giveWay() {
 	l.giveWayAt = l.now + int64(giveWayEvery)
 	if busy := l.stats.Ticks >= l.gaveWay+giveWayTicks; busy {
 		runtime.Gosched()
+		l.now = l.driver.Now() // others may have had their time
 	}
 	l.gaveWay = l.stats.Ticks
 }

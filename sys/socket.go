@@ -131,6 +131,15 @@ func Nonblock(fd int) (bool, error) {
 	return flags&unix.O_NONBLOCK != 0, os.NewSyscallError("fcntl F_GETFL", err)
 }
 
+// Family is a socket's address family (SO_DOMAIN), -1 for what is no socket.
+func Family(fd int) int {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return -1
+	}
+	return v
+}
+
 // SocketError takes the pending error of a socket (SO_ERROR) as -errno, 0 for none.
 func SocketError(fd int) int32 {
 	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)

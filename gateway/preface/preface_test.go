@@ -333,8 +333,13 @@ func TestJudge(t *testing.T) {
 			t.Error("no policy expects a header")
 		}
 	}
-	if refusing.Judge(netip.Addr{}) != Header {
+	if NewPolicy(&ProxySpec{Others: Refuse}).Judge(netip.Addr{}) != Header {
 		t.Error("a peer by a Unix socket is no proxy")
+	}
+	for _, p := range []*Policy{refusing, direct} {
+		if p.Judge(netip.Addr{}) != Untrusted {
+			t.Error("a peer of which nobody knows whence it came may send a header")
+		}
 	}
 }
 

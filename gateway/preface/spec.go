@@ -81,12 +81,15 @@ const (
 	Untrusted                // it may not connect
 )
 
-// Judge says what to expect of a peer, whose address is not valid if it came by a Unix socket.
+// Judge says what to expect of a peer, whose address is not valid if it came by a Unix socket, or is gone already.
 func (p *Policy) Judge(peer netip.Addr) Verdict {
 	if p == nil {
 		return Plain
 	}
 	if !peer.IsValid() {
+		if len(p.from) > 0 { // it came by TCP, and has been reset before it was asked: nobody knows who it was
+			return Untrusted
+		}
 		return Header
 	}
 	peer = peer.Unmap()

@@ -78,8 +78,9 @@ func (d *Driver) attemptRecv(op *loop.Op, f *file) {
 		d.finish(op, loop.Result{N: n, Drained: true})
 		return
 	}
-	// A short read has emptied a stream socket: the next byte brings an edge. After a hang-up there is none to come.
-	f.ready[in] = int(n) == len(b.Bytes) || f.hangup
+	// A short read has emptied a TCP socket: the next byte brings an edge. After a hang-up there is none to come. On a Unix
+	// socket a read ends with a message that carries descriptors, whatever follows.
+	f.ready[in] = int(n) == len(b.Bytes) || f.hangup || f.isUnix(op.FD)
 	b.Len = int(n)
 	d.stats.Lent++
 	r := loop.Result{N: n, Block: b, Drained: !f.ready[in], More: op.Multi}

@@ -83,6 +83,10 @@ func (d *Driver) Submit(op *loop.Op) {
 	op.Driver = loop.DriverState{InFlight: true}
 	d.stats.Submitted++
 	d.stats.InFlight++
+	if op.Code == loop.OpForget { // before anything that is submitted after it
+		d.forgetFile(op)
+		return
+	}
 	if op.Code == loop.OpRecv && op.PollFirst {
 		if f, e := d.file(op.FD); e == 0 && !f.ready[in] && !f.hangup {
 			d.park(op, f, in)

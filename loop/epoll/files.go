@@ -32,6 +32,7 @@ type file struct {
 	ready      [2]bool     // an edge came that no EAGAIN or short read has answered
 	hangup     bool        // the peer has ended its side: reads never drain
 	busy       bool        // the last receive of messages found as many as it had room for
+	family     int         // 0: not asked yet
 	registered bool
 	gen        int32 // tells events of a closed descriptor from those of its successor
 }
@@ -54,6 +55,14 @@ func (d *Driver) file(fd int32) (*file, int32) {
 		f.ready = [2]bool{false, true}
 	}
 	return f, 0
+}
+
+// isUnix reports whether the socket is a Unix one.
+func (f *file) isUnix(fd int32) bool {
+	if f.family == 0 {
+		f.family = sys.Family(int(fd))
+	}
+	return f.family == sys.AF_UNIX
 }
 
 // forget clears the record of a descriptor that the kernel watches no more: it was closed, or taken off.

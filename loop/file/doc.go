@@ -10,7 +10,8 @@
 //
 // # Cancellation
 //
-// A call in a task that was cancelled before returns the cause and does nothing. One that has begun is waited for,
-// whatever happens to the task meanwhile: the buffer is in use until then, and whether a file was renamed must not stay
-// open. Files of which a read may wait for ever (a FIFO, a terminal) are for package conn.
+// A call in a task that was cancelled before returns the cause and does nothing. One that has begun is waited for, since
+// the buffer is in use until then, and whether a file was renamed must not stay open; Ring asks the kernel to end it
+// early, which it does where a read would wait for ever (a FIFO, a terminal). On the blocking pool such a read stays: those
+// files are for package conn.
 package file

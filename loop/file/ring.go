@@ -10,8 +10,8 @@ import (
 	"github.com/ringway/ringway/sys"
 )
 
-// Ring is the System of a loop whose driver carries out operations on files (Loop.FileOps): no thread but the loop's is
-// needed for what is in the page cache. What io_uring has no operation for, links' targets, directories' lists and sizes
+// Ring is the System of a loop whose driver carries out operations on files (Loop.FileOps). What is in the page cache is read
+// and written by the loop's own thread, and most files are opened by it; the kernel's workers do the rest. What io_uring has no operation for, links' targets, directories' lists and sizes
 // that are set, is offloaded.
 type Ring struct{ Offloaded }
 
@@ -31,8 +31,13 @@ func (o *operation) Complete(_ *loop.Op, r loop.Result) {
 	o.task.Loop().Ready(o.task)
 }
 
-// CancelWait has nothing to do: what has begun is waited for.
-func (o *operation) CancelWait(*loop.Task) {}
+// CancelWait asks the kernel to end the operation early. It does what has not begun, or waits for ever, as a read of an
+// empty FIFO; anything else is waited for.
+func (o *operation) CancelWait(t *loop.Task) {
+	if o.op.Code != loop.OpClose {
+		t.Loop().CancelOp(&o.op)
+	}
+}
 
 // do carries an operation out and waits for its end, whatever becomes of the task.
 func (o *operation) do(t *loop.Task) int32 {
@@ -40,9 +45,10 @@ func (o *operation) do(t *loop.Task) int32 {
 	for {
 		t.Loop().Submit(&o.op)
 		for o.op.InFlight() {
-			_ = t.ParkUncancelled(o) // the cause shows at the task's next wait
+			_ = t.ParkUncancelled(o) // the cause shows in the result, or at the task's next wait
 		}
-		if o.n != -sys.EINTR && o.n != -sys.EAGAIN {
+		again := o.n == -sys.EINTR || o.n == -sys.EAGAIN
+		if !again || o.op.Code == loop.OpClose || t.Cause() != nil { // a close has freed the number even when interrupted
 			return o.n
 		}
 	}
@@ -56,7 +62,7 @@ func onPath(t *loop.Task, call, name string, o *operation) (int32, error) {
 	}
 	o.args.Path = path
 	if n := o.do(t); n < 0 {
-		return n, &fs.PathError{Op: call, Path: name, Err: sys.Errno(n)}
+		return n, &fs.PathError{Op: call, Path: name, Err: failure(t, n)}
 	}
 	return o.n, nil
 }
@@ -71,9 +77,17 @@ func onPaths(t *loop.Task, call, name, target string, o *operation) error {
 		n = o.do(t)
 	}
 	if n < 0 {
-		return &os.LinkError{Op: call, Old: name, New: target, Err: sys.Errno(n)}
+		return &os.LinkError{Op: call, Old: name, New: target, Err: failure(t, n)}
 	}
 	return nil
+}
+
+// failure is why an operation failed: the task's cause if it was cancelled for that.
+func failure(t *loop.Task, n int32) error {
+	if cause := t.Cause(); cause != nil && (n == -sys.ECANCELED || n == -sys.EINTR || n == -sys.EAGAIN) {
+		return cause
+	}
+	return sys.Errno(n)
 }
 
 // Open opens a file.

@@ -30,7 +30,7 @@ func (f *ringFile) use(t *loop.Task, call string, o *operation) (int32, error) {
 	n := o.do(t)
 	f.release(t)
 	if n < 0 {
-		return n, &fs.PathError{Op: call, Path: f.name, Err: sys.Errno(n)}
+		return n, &fs.PathError{Op: call, Path: f.name, Err: failure(t, n)}
 	}
 	return n, nil
 }

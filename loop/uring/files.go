@@ -12,8 +12,8 @@ import (
 // FileOps is true: every kernel that this driver runs on has them (5.15).
 func (d *Driver) FileOps() bool { return true }
 
-// fillFile makes an entry of an operation on files. What is not in the page cache is read and written by the kernel's own
-// workers; everything else happens within the submission.
+// fillFile makes an entry of an operation on files. Reads and writes of what is in the page cache, and most opens, happen
+// within the submission; the kernel's own workers do the rest.
 func fillFile(sqe *ring.SQE, op *loop.Op) {
 	a := op.File
 	switch op.Code {
