@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,10 +35,43 @@ func runWorker(file string, stderr io.Writer) error {
 	})
 }
 
+// settings are what a master takes of its configuration. A program that takes over from one whose configuration has become faulty
+// in the meantime goes by those of its predecessor: ending would end the service.
+type settings struct {
+	Process gateway.ProcessSpec
+	Log     applog.Spec
+}
+
+// The environment variables by which a master leaves its settings, and by which package process leaves its state.
+const (
+	settingsVariable  = "RINGWAY_MASTER_SETTINGS"
+	successorVariable = "RINGWAY_MASTER_STATE"
+)
+
+// inheritedSettings are those of the master before this one, if there was one.
+func inheritedSettings() (s settings, ok bool) {
+	if os.Getenv(successorVariable) == "" {
+		return s, false
+	}
+	return s, json.Unmarshal([]byte(os.Getenv(settingsVariable)), &s) == nil
+}
+
+// leave has the program that takes over find s.
+func (s settings) leave() error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return os.Setenv(settingsVariable, string(text))
+}
+
 // runMaster is the life of a master, which starts the workers. config reads the configuration.
-func runMaster(spec *gateway.Spec, config func() (process.Config, error), stderr io.Writer) error {
-	log := masterLog(spec.Log, stderr)
-	p := spec.Process
+func runMaster(s settings, config func() (process.Config, error), stderr io.Writer) error {
+	log := masterLog(s.Log, stderr)
+	if err := s.leave(); err != nil {
+		return err
+	}
+	p := s.Process
 	o := process.MasterOptions{
 		Product: product(), Log: log, Config: config, PIDFile: p.PIDFile, ControlPath: p.Control, Survive: p.Survive, Name: "ringway master",
 		Privileges: process.Privileges{User: p.User, Group: p.Group, NoNewPrivileges: true, DropCapabilities: p.User != ""},

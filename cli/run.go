@@ -33,11 +33,14 @@ func runCommand() *cobra.Command {
 				return runWorker(file, cmd.ErrOrStderr())
 			}
 			spec, source, err := loadOrForward(file, listen, to, protocol)
+			if s, ok := inheritedSettings(); err != nil && ok {
+				return runMaster(s, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
+			}
 			if err != nil {
 				return err
 			}
 			if master && !foreground {
-				return runMaster(spec, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
+				return runMaster(settings{spec.Process, spec.Log}, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
 			}
 			r := run{spec: spec, source: source, stderr: cmd.ErrOrStderr()}
 			if file != "" {
