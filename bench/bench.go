@@ -176,8 +176,11 @@ func (b *bench) start(ctx context.Context, c contender, prepare func(site) error
 		Listen: addr, Origin: b.origin,
 		MaxConns: b.maxConns, Root: os.Geteuid() == 0,
 	}
-	if prepare != nil {
-		if err := prepare(s); err != nil {
+	for _, f := range []func(site) error{c.prepare, prepare} {
+		if f == nil {
+			continue
+		}
+		if err := f(s); err != nil {
 			return nil, err
 		}
 	}

@@ -19,6 +19,8 @@ type load struct {
 	conns int
 	// fresh asks for a new connection per request.
 	fresh bool
+	// secure asks for TLS.
+	secure bool
 	// messages, if not nil, are sent instead of requests.
 	messages *messages
 }
@@ -116,7 +118,11 @@ func (b *bench) exercise(ctx context.Context, p *running, l load, duration time.
 	if l.fresh {
 		args = append(args, "-H", "Connection: close")
 	}
-	argv := b.pin.command(true, b.wrk, append(args, "http://"+p.addr+l.path)...)
+	scheme := "http://"
+	if l.secure {
+		scheme = "https://"
+	}
+	argv := b.pin.command(true, b.wrk, append(args, scheme+p.addr+l.path)...)
 	before, err := readTree(p.child.pid())
 	if err != nil {
 		return cpuTime{}, wrkResult{}, err

@@ -26,6 +26,8 @@ type peer struct {
 	// check demands that what listens there serves as it should; nil leaves it
 	// at listening.
 	check func(ctx context.Context, b *bench, addr string) error
+	// prepare, if not nil, puts into the directory what the configuration names.
+	prepare func(site) error
 	// subject marks what the others are compared with.
 	subject bool
 	// standIn marks what takes the subjects' place when there is none.
