@@ -236,7 +236,7 @@ func TestGatewaySpec(t *testing.T) {
 		{"listeners: {a: {address: ':1', protocol: tcp, cluster: c}}\nclusters: {c: {endpoints: ['a:1'], send_proxy: v2}}", ""},
 		{strings.Replace(ok, "'a:1']", "'a:1'], send_proxy: v2", 1), "g.yaml:1:51: listeners.a.routes[0].cluster: cluster c has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without"},
 		{strings.Replace(ok, "'a:1']", "'a:1'], send_proxy: v3", 1), `g.yaml:2:48: clusters.c.send_proxy: expected one of v1, v2, found "v3"`},
-		{ok + "admin: {address: '0.0.0.0:1'}", `g.yaml:3:18: admin.address: 0.0.0.0:1 can be reached from other machines, and the admin server has no password; did you mean "allow_remote: true"?`},
+		{ok + "admin: {address: '0.0.0.0:1'}", `g.yaml:3:18: admin.address: 0.0.0.0:1 can be reached from other machines, and profiles and metrics with it; did you mean "allow_remote: true"?`},
 		{ok + "admin: {address: 'x'}", `g.yaml:3:18: admin.address: "x" is not host:port, as 127.0.0.1:3000, or unix:/path`},
 		{ok + "runtime: {loops: 2000}", "g.yaml:3:18: runtime.loops: at most 1024 loops"},
 		{ok + "runtime: {buffers: 1}", "g.yaml:3:20: runtime.buffers: buffers is 2 to 32768"},

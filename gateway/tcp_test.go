@@ -207,10 +207,10 @@ func TestSessionRetriesConnect(t *testing.T) {
 
 func TestSessionIdleTimeout(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d DriverName) {
-		r := startTCP(t, d, with{listener: "timeouts: {tunnel: 200ms}"}, echo(t))
+		r := startTCP(t, d, with{listener: "timeouts: {tunnel: 1s}"}, echo(t))
 		c := r.dial()
 		for range 5 {
-			time.Sleep(60 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond)
 			c.send("x")
 			c.body(1)
 		}

@@ -221,6 +221,8 @@ func (d *Driver) forgetFile(op *loop.Op) {
 	if op.FD >= 0 && int(op.FD) < len(d.files) && d.files[op.FD].registered {
 		abi.Delete(d.ep, op.FD)
 		d.forget(op.FD)
+	} else if op.FD >= 0 && int(op.FD) < len(d.files) {
+		d.files[op.FD].leaving = false
 	}
 	d.finish(op, loop.Result{})
 }

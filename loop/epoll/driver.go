@@ -83,12 +83,11 @@ func (d *Driver) Submit(op *loop.Op) {
 	op.Driver = loop.DriverState{InFlight: true}
 	d.stats.Submitted++
 	d.stats.InFlight++
-	if op.Code == loop.OpForget { // before anything that is submitted after it
-		d.forgetFile(op)
-		return
+	if op.Code == loop.OpForget && op.FD >= 0 && int(op.FD) < len(d.files) {
+		d.files[op.FD].leaving = true
 	}
 	if op.Code == loop.OpRecv && op.PollFirst {
-		if f, e := d.file(op.FD); e == 0 && !f.ready[in] && !f.hangup {
+		if f, e := d.file(op.FD); e == 0 && !f.ready[in] && !f.hangup && !f.leaving {
 			d.park(op, f, in)
 			return
 		}

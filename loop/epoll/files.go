@@ -33,6 +33,7 @@ type file struct {
 	hangup     bool        // the peer has ended its side: reads never drain
 	busy       bool        // the last receive of messages found as many as it had room for
 	family     int         // 0: not asked yet
+	leaving    bool        // OpForget is queued: what is submitted after it waits its turn
 	registered bool
 	gen        int32 // tells events of a closed descriptor from those of its successor
 }
