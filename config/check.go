@@ -70,7 +70,7 @@ func (c *Check) Failed() bool {
 func (d *decoder) below(w *where, key string) *where {
 	if w.node != nil && w.node.Kind == yaml.MappingNode {
 		m := d.mapping(w, w.node)
-		if i, ok := m.byName[key]; ok {
+		if i := m.find(key); i >= 0 {
 			return w.entryAt(m.entries[i])
 		}
 	}

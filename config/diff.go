@@ -78,40 +78,48 @@ type differ struct {
 	first   bool // one difference is enough
 }
 
-// place is a way from the root; it is only written out where something differs.
+// place is a way from the root. It is only written out where something differs.
 type place struct {
-	up     *place
-	part   string // with its dot or brackets
-	secret bool
+	up    *place
+	name  string // of a key, or of an element that has one
+	index int    // of an element without a name; -1: a key
 }
 
-func (p *place) key(name string) *place {
-	part := "[" + strconv.Quote(name) + "]"
-	if plainKey(name) {
-		if part = "." + name; p.up == nil {
-			part = name
-		}
-	}
-	return &place{up: p, part: part, secret: p.secret || tellsSecret(name)}
-}
+func (p *place) key(name string) *place { return &place{up: p, name: name, index: -1} }
 
-func (p *place) element(key string, i int) *place {
-	part := "[" + strconv.Itoa(i) + "]"
+func (p *place) element(key string, i int) *place { return &place{up: p, name: key, index: i} }
+
+// part is the last step as it is written.
+func (p *place) part() string {
+	plain := plainKey(p.name)
 	switch {
-	case key == "":
-	case plainKey(key):
-		part = "[" + key + "]"
-	default:
-		part = "[" + strconv.Quote(key) + "]"
+	case p.index >= 0 && p.name == "":
+		return "[" + strconv.Itoa(p.index) + "]"
+	case p.index >= 0 && plain:
+		return "[" + p.name + "]"
+	case !plain:
+		return "[" + strconv.Quote(p.name) + "]"
+	case p.up.up == nil:
+		return p.name
 	}
-	return &place{up: p, part: part, secret: p.secret}
+	return "." + p.name
 }
 
 func (p *place) String() string {
 	if p.up == nil {
-		return p.part
+		return ""
 	}
-	return p.up.String() + p.part
+	return p.up.String() + p.part()
+}
+
+// secret reports whether a key on the way says that what is below is nobody's business.
+func (p *place) secret() bool {
+	for ; p.up != nil; p = p.up {
+		if p.index < 0 && tellsSecret(p.name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *differ) add(p *place, kind Kind, old, new reflect.Value) {
@@ -119,10 +127,10 @@ func (d *differ) add(p *place, kind Kind, old, new reflect.Value) {
 	if !d.first {
 		c.Path = p.String()
 		if old.IsValid() {
-			c.Old = shown(old, p.secret)
+			c.Old = shown(old, p.secret(), false)
 		}
 		if new.IsValid() {
-			c.New = shown(new, p.secret)
+			c.New = shown(new, p.secret(), false)
 		}
 	}
 	d.changes = append(d.changes, c)
@@ -310,8 +318,9 @@ func plainText(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// shown is a value for people and for JSON. What is secret by its type or by its key is not shown.
-func shown(v reflect.Value, secret bool) any {
+// shown is a value for people and for JSON. What is secret by its type or by its key is not shown; what has its default is only
+// where all is asked for.
+func shown(v reflect.Value, secret, all bool) any {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return nil
@@ -326,31 +335,39 @@ func shown(v reflect.Value, secret bool) any {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		out := map[string]any{}
-		for _, f := range modelOf(v.Type()).fields {
-			if fv := v.FieldByIndex(f.index); !isAbsent(fv) {
-				out[f.name] = shown(fv, tellsSecret(f.name))
-			}
-		}
-		return out
+		return shownStruct(v, all)
 	case reflect.Map:
 		out := map[string]any{}
 		for _, k := range v.MapKeys() {
-			out[k.String()] = shown(v.MapIndex(k), tellsSecret(k.String()))
+			out[k.String()] = shown(v.MapIndex(k), tellsSecret(k.String()), all)
 		}
 		return out
 	case reflect.Slice:
 		out := make([]any, v.Len())
 		for i := range out {
-			out[i] = shown(v.Index(i), false)
+			out[i] = shown(v.Index(i), false, all)
 		}
 		return out
 	}
 	return v.Interface()
 }
 
+func shownStruct(v reflect.Value, all bool) any {
+	own := reflect.New(v.Type()).Elem()
+	fillDefaults(own)
+	out := map[string]any{}
+	for _, f := range modelOf(v.Type()).fields {
+		fv := v.FieldByIndex(f.index)
+		if isAbsent(fv) || !all && same(addressable(fv), own.FieldByIndex(f.index)) {
+			continue
+		}
+		out[f.name] = shown(fv, tellsSecret(f.name), all)
+	}
+	return out
+}
+
 // Shown is a configuration as encoding/json takes it, defaults included and secrets hidden.
-func Shown(v any) any { return shown(reflect.ValueOf(v), false) }
+func Shown(v any) any { return shown(reflect.ValueOf(v), false, true) }
 
 // secretWords make a key's value secret wherever they stand in its name; so names of header fields work too.
 var secretWords = []string{"authorization", "cookie", "token", "secret", "password", "passwd", "api-key", "api_key", "apikey"}

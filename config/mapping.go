@@ -9,7 +9,7 @@ import (
 // mapping is a mapping node with its merge keys resolved: own entries in the order of the file, then merged ones.
 type mapping struct {
 	entries []entry
-	byName  map[string]int // into entries
+	byName  map[string]int // into entries; nil while they are few enough to look through
 	done    bool           // false while its own merges are resolved, to find one that merges itself
 }
 
@@ -20,14 +20,38 @@ type entry struct {
 	value *yaml.Node
 }
 
-func (m *mapping) has(name string) bool {
-	_, ok := m.byName[name]
-	return ok
+// fewEntries is how many keys are looked through faster than a map is made.
+const fewEntries = 8
+
+func (m *mapping) has(name string) bool { return m.find(name) >= 0 }
+
+// find is the place of a key among the entries, -1 if it is not there.
+func (m *mapping) find(name string) int {
+	if m.byName == nil {
+		for i := range m.entries {
+			if m.entries[i].name == name {
+				return i
+			}
+		}
+		return -1
+	}
+	if i, ok := m.byName[name]; ok {
+		return i
+	}
+	return -1
 }
 
 func (m *mapping) put(e entry) {
-	m.byName[e.name] = len(m.entries)
 	m.entries = append(m.entries, e)
+	switch n := len(m.entries); {
+	case m.byName != nil:
+		m.byName[e.name] = n - 1
+	case n > fewEntries:
+		m.byName = make(map[string]int, 2*n)
+		for i := range m.entries {
+			m.byName[m.entries[i].name] = i
+		}
+	}
 }
 
 // mapping resolves a mapping node once, reporting what is wrong with its keys.
@@ -35,7 +59,7 @@ func (d *decoder) mapping(w *where, n *yaml.Node) *mapping {
 	if m, ok := d.mappings[n]; ok {
 		return m
 	}
-	m := &mapping{byName: map[string]int{}}
+	m := &mapping{entries: make([]entry, 0, len(n.Content)/2)}
 	d.mappings[n] = m
 	var merges []entry
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -54,7 +78,7 @@ func (d *decoder) mapping(w *where, n *yaml.Node) *mapping {
 		case e.name == "":
 			d.refuse(w.keyAt(e), &Error{Problem: "a key must not be empty"})
 		case m.has(e.name):
-			first := m.entries[m.byName[e.name]].key
+			first := m.entries[m.find(e.name)].key
 			d.refuse(w.keyAt(e), &Error{Problem: fmt.Sprintf("duplicate key; the first stands on line %d", first.Line)})
 		default:
 			m.put(e)

@@ -59,9 +59,13 @@ const encrypted = "cluster %s has tls, and a tcp listener passes bytes on as the
 
 // validateClusters reports clusters of a listener that do not exist, or that its protocol cannot go to.
 func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
-	known := slices.Collect(maps.Keys(s.Clusters))
-	if cl := s.Clusters[l.Cluster]; l.Cluster != "" && !slices.Contains(known, l.Cluster) {
-		c.At("cluster").Unknown("cluster", l.Cluster, known)
+	known := func(name string) bool {
+		_, ok := s.Clusters[name]
+		return ok
+	}
+	names := func() []string { return slices.Collect(maps.Keys(s.Clusters)) }
+	if cl := s.Clusters[l.Cluster]; l.Cluster != "" && !known(l.Cluster) {
+		c.At("cluster").Unknown("cluster", l.Cluster, names())
 	} else if cl != nil && cl.TLS != nil {
 		c.At("cluster").Errorf(encrypted, l.Cluster)
 	}
@@ -70,13 +74,13 @@ func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
 		if name == "" {
 			continue
 		}
-		at := c.At("routes", i, "cluster")
-		if cl := s.Clusters[name]; !slices.Contains(known, name) {
-			at.Unknown("cluster", name, known)
+		at := func() *config.Check { return c.At("routes", i, "cluster") } // made for complaints only: there may be many routes
+		if cl := s.Clusters[name]; !known(name) {
+			at().Unknown("cluster", name, names())
 		} else if cl != nil && cl.TLS != nil && l.Protocol == inbound.TCP {
-			at.Errorf(encrypted, name)
+			at().Errorf(encrypted, name)
 		} else if cl != nil && (cl.SendProxy == preface.V1 || cl.SendProxy == preface.V2) && l.Protocol == inbound.HTTP {
-			at.Errorf("cluster %s has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without", name)
+			at().Errorf("cluster %s has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without", name)
 		}
 	}
 }

@@ -48,7 +48,18 @@ type options struct {
 // At the test's end the process must end well.
 func start(t *testing.T, driver, config string, o options) *process {
 	t.Helper()
-	p := spawn(t, driver, config, o)
+	return spawn(t, driver, config, o).started()
+}
+
+// startFile is start with a configuration file as it is.
+func startFile(t *testing.T, file string, o options) *process {
+	t.Helper()
+	return launch(t, file, o).started()
+}
+
+// started waits until the process accepts, and learns where.
+func (p *process) started() *process {
+	p.t.Helper()
 	p.await("msg=admin ")
 	p.addrs = map[string]string{}
 	for _, m := range regexp.MustCompile(`msg=listening listener=(\S+) address=(\S+)`).FindAllStringSubmatch(p.log.String(), -1) {
@@ -75,6 +86,12 @@ func spawn(t *testing.T, driver, config string, o options) *process {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return launch(t, file, o)
+}
+
+// launch starts the binary with a configuration file.
+func launch(t *testing.T, file string, o options) *process {
+	t.Helper()
 	p := &process{t: t, log: new(output), exited: make(chan struct{})}
 	p.cmd = exec.Command(binary(t, !o.plain), "run", "-c", file)
 	if o.master {

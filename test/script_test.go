@@ -21,7 +21,8 @@ import (
 //
 //	expand FILE              replaces $WEB, $ADMIN, $ORIGIN… in a file by the environment
 //	ready                    waits until the gateway with the admin address $ADMIN is ready
-//	serves                   waits until something answers at $WEB
+//	serves [TEXT]            waits until something answers at $WEB, and has TEXT in it
+//	replace OLD NEW FILE     replaces a text in a file
 //	http METHOD URL [-H 'Name: value'] [-d BODY]   prints status line, fields in order, empty line and body
 //	signal NAME              sends a signal to the programs in the background
 //	eventually FILE TEXT     waits until a file holds a text
@@ -49,7 +50,7 @@ func TestScripts(t *testing.T) {
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"expand": scriptExpand, "ready": scriptReady, "serves": scriptServes, "http": scriptHTTP, "signal": scriptSignal,
-				"eventually": scriptEventually, "schema": scriptSchema,
+				"eventually": scriptEventually, "schema": scriptSchema, "replace": scriptReplace,
 			},
 		})
 	})
@@ -76,11 +77,18 @@ func scriptReady(ts *testscript.TestScript, _ bool, _ []string) {
 	scriptAnswers(ts, "http://"+ts.Getenv("ADMIN")+"/readyz")
 }
 
-func scriptServes(ts *testscript.TestScript, _ bool, _ []string) {
-	scriptAnswers(ts, "http://"+ts.Getenv("WEB")+"/")
+func scriptServes(ts *testscript.TestScript, _ bool, args []string) {
+	scriptAnswers(ts, "http://"+ts.Getenv("WEB")+"/", args...)
 }
 
-func scriptAnswers(ts *testscript.TestScript, url string) {
+func scriptReplace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace OLD NEW FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(ts.ReadFile(args[2]), args[0], args[1])), 0o600))
+}
+
+func scriptAnswers(ts *testscript.TestScript, url string, texts ...string) {
 	scriptWait(ts, func() error {
 		res, err := http.Get(url)
 		if err != nil {
@@ -90,7 +98,13 @@ func scriptAnswers(ts *testscript.TestScript, url string) {
 		if res.StatusCode != 200 {
 			return errors.New(res.Status)
 		}
-		return nil
+		body, err := io.ReadAll(res.Body)
+		for _, text := range texts {
+			if !strings.Contains(string(body), text) {
+				return fmt.Errorf("%q is not in %q", text, body)
+			}
+		}
+		return err
 	})
 }
 
@@ -108,9 +122,9 @@ func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "USR1": syscall.SIGUSR1}
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "USR1": syscall.SIGUSR1, "HUP": syscall.SIGHUP}
 	if neg || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: signal TERM|INT|USR1")
+		ts.Fatalf("usage: signal TERM|INT|USR1|HUP")
 	}
 	for _, c := range ts.BackgroundCmds() {
 		ts.Check(c.Process.Signal(signals[args[0]]))
