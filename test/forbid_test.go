@@ -41,9 +41,10 @@ const (
 )
 
 type bpfInstruction struct {
-	code         uint16
-	ifSo, ifElse uint8
-	k            uint32
+	code uint16
+	ifSo uint8 // instructions to skip if it is so
+	_    uint8 // and if not: none
+	k    uint32
 }
 
 // forbidUring gives this thread, and what it executes, the filter. io_uring_setup, io_uring_enter and io_uring_register have

@@ -144,7 +144,7 @@ func TestTunnelEnds(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		seen := make(chan error, 1)
 		at := serveTCP(t, func(c *net.TCPConn) { endings(c, seen) })
-		p := start(t, driver, oneTunnel(at, "timeouts: {tunnel: 400ms}", ""), options{})
+		p := start(t, driver, oneTunnel(at, "timeouts: {tunnel: 1500ms}", ""), options{})
 		w := dial(t, p.addr)
 		w.send("echo hello")
 		_ = w.CloseWrite()
@@ -181,7 +181,7 @@ func TestTunnelEnds(t *testing.T) {
 		p.wantSessions("client_reset", 1)
 		w = dial(t, p.addr)
 		for range 4 {
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(600 * time.Millisecond)
 			w.send("echo "[:1])
 		}
 		w.mustEnd()
