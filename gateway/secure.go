@@ -14,6 +14,7 @@ func (g *Gateway) loadSecure(p, before *plan) error {
 		o := secure.Options{Listener: name, Log: g.log}
 		if old := before.secured(name); old != nil {
 			if old.Same(s.TLS) {
+				old.Refresh()
 				p.secure[name] = old
 				continue
 			}

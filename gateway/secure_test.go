@@ -299,6 +299,16 @@ func TestTLSFiles(t *testing.T) {
 		eventually(t, "the new certificate is shown", func() bool { return shown() != was })
 		old.hello() // who is connected stays
 		_ = old.Close()
+
+		text := func(route string) string {
+			return fmt.Sprintf("listeners: {in: {address: '127.0.0.1:0', routes: [{name: %s, cluster: out}], tls: {watch: off, certificates: [%s]}}}\n"+
+				"clusters: {out: {endpoints: ['%s']}}\nruntime: {driver: %s, loops: 1}\n", route, first.yaml(), replies(t, hello), d)
+		}
+		r = startWith(t, text("a")) // which looks at files only on a reload
+		was = shown()
+		ca.issue("site", false, nil, "a.example")
+		r.reload(text("b"))
+		eventually(t, "the reload takes the new certificate over", func() bool { return shown() != was })
 	})
 }
 

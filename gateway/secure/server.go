@@ -35,6 +35,7 @@ type Server struct {
 	log     *slog.Logger
 	current atomic.Pointer[snapshot]
 	stop    chan struct{}
+	refresh chan struct{} // look at the files now
 	closing sync.Once
 	ended   sync.WaitGroup
 	stamps  []stamp
@@ -53,7 +54,7 @@ type Options struct {
 
 // NewServer loads the certificates. The error names the file.
 func NewServer(spec *Spec, o Options) (*Server, error) {
-	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), rotated: time.Now(), staples: map[string]*staple{}, refused: map[string]string{}}
+	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), refresh: make(chan struct{}, 1), rotated: time.Now(), staples: map[string]*staple{}, refused: map[string]string{}}
 	keys := o.Tickets
 	if len(keys) == 0 {
 		keys = []TicketKey{newTicketKey()}
@@ -75,7 +76,15 @@ func (s *Server) Close() {
 	s.ended.Wait()
 }
 
-// Same reports whether spec says what s was made of, and the files are as they were taken over.
+// Refresh has the files looked at soon, however seldom that is done otherwise.
+func (s *Server) Refresh() {
+	select {
+	case s.refresh <- struct{}{}:
+	default: // it is to be done already
+	}
+}
+
+// Same reports whether spec says what s was made of. The files may say something else by now.
 func (s *Server) Same(spec *Spec) bool { return config.Equal(s.Spec, spec) }
 
 // TicketKeys are the keys in use, for a process that takes over.
@@ -125,6 +134,8 @@ func (s *Server) keep() {
 		select {
 		case <-s.stop:
 			return
+		case <-s.refresh:
+			s.reloadChanged()
 		case now := <-tick.C:
 			if w := s.Spec.Watch.Std(); w > 0 && now.Sub(looked) >= w {
 				looked = now
