@@ -38,6 +38,17 @@
 //     and the other (import.go) makes sessions of them: Receive.
 //  4. If the other process dies before that, Resume takes everything back.
 //
-// Start reading at gateway.go (Start, Drain), then
-// part.go, what each loop has of it.
+// # The life of a configuration
+//
+//  1. Load decodes and checks it; config.Diff tells what differs from the one that runs (reload.go).
+//  2. newPlan compiles it (plan.go): names resolved, routes compiled. What has not changed is taken over as it is.
+//  3. A transaction makes all that is missing: sockets (sockets.go), loops, logs, the admin server, and for each loop an assembly
+//     (assembly.go) of handlers, terms and clusters. Until here it can be undone.
+//  4. publish has every loop put its assembly in place: inbound.Terms for the requests that begin from now on, inbound.Gate for
+//     where connections come from, upstream.Cluster for where they go. Start is the same, from nothing.
+//  5. What is no more is let go when its last user has gone (retire.go).
+//
+// Operators get at it by control.go, and status.go tells them how it is; weights.go is what they change beside the configuration.
+//
+// Start reading at gateway.go (Start, Drain), then reload.go, and part.go, what each loop has of it.
 package gateway
