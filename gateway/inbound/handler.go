@@ -101,9 +101,14 @@ func (h *Handler) accept(d *Door, c *conn.Conn) {
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
 	if h.terms.proxies != nil {
-		verdict := h.terms.proxies.Judge(c.Remote().Addr())
-		if s.header = verdict == preface.Header; verdict == preface.Untrusted {
+		switch h.terms.proxies.Judge(c.Remote().Addr()) {
+		case preface.Header:
+			s.header = true
+		case preface.Untrusted:
 			s.refuse(metrics.UntrustedProxy, errUntrusted)
+			c.Abort()
+			return
+		case preface.Gone:
 			c.Abort()
 			return
 		}

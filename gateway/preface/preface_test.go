@@ -337,7 +337,7 @@ func TestJudge(t *testing.T) {
 		t.Error("a peer by a Unix socket is no proxy")
 	}
 	for _, p := range []*Policy{refusing, direct} {
-		if p.Judge(netip.Addr{}) != Untrusted {
+		if p.Judge(netip.Addr{}) != Gone {
 			t.Error("a peer of which nobody knows whence it came may send a header")
 		}
 	}

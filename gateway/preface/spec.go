@@ -79,6 +79,7 @@ const (
 	Plain     Verdict = iota // its connection begins with what it carries
 	Header                   // its connection begins with a PROXY header
 	Untrusted                // it may not connect
+	Gone                     // it has left again, and nobody knows who it was
 )
 
 // Judge says what to expect of a peer, whose address is not valid if it came by a Unix socket, or is gone already.
@@ -87,8 +88,8 @@ func (p *Policy) Judge(peer netip.Addr) Verdict {
 		return Plain
 	}
 	if !peer.IsValid() {
-		if len(p.from) > 0 { // it came by TCP, and has been reset before it was asked: nobody knows who it was
-			return Untrusted
+		if len(p.from) > 0 { // it came by TCP, and has broken off: what it sent is worth nothing
+			return Gone
 		}
 		return Header
 	}

@@ -59,6 +59,9 @@ func (s *tunnel) begin() {
 	case preface.Untrusted:
 		s.refuse(metrics.UntrustedProxy, errUntrusted)
 		return
+	case preface.Gone:
+		s.finish(metrics.ClientReset)
+		return
 	case preface.Header:
 		s.header = true
 		s.wait(s.terms.times.proxy)
