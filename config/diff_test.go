@@ -75,7 +75,7 @@ func TestDiff(t *testing.T) {
 			[]string{"~ keyed[a].value: 1 -> 2", "+ keyed[new]: {id: new}"}},
 		{"keyed: [{id: a}, {id: b}, {id: c}]", "keyed: [{id: c}, {id: a}]", []string{"- keyed[b]: {id: b}", "~ keyed: order [a, c] -> [c, a]"}},
 		{"keyed: [{id: a}, {value: 1}]", "keyed: [{id: a}, {value: 2}]", []string{"~ keyed[1].value: 1 -> 2"}}, // one has no key
-		{"keyed: [{id: a}, {id: a}]", "keyed: [{id: a}]", []string{"- keyed[1]: {id: a}"}},           // two have the same
+		{"keyed: [{id: a}, {id: a}]", "keyed: [{id: a}]", []string{"- keyed[1]: {id: a}"}},                     // two have the same
 		{"name: ''", `name: "a: b"`, []string{`+ name: "a: b"`}},
 		{"token: s3cret", "token: other", []string{"~ token: (hidden) -> (hidden)"}},
 		{"token: s3cret", "token: s3cret", nil},
