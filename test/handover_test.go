@@ -330,6 +330,7 @@ func TestKilledUpgrade(t *testing.T) {
 			worker = now
 			if !kept { // it owned connections, and they have died with it: a crash like any other
 				t.Logf("attempt %d: it had connections already", i)
+				time.Sleep(200 * time.Millisecond) // until their clients know
 				u.load.mu.Lock()
 				u.load.faults = nil
 				u.load.mu.Unlock()
