@@ -89,8 +89,9 @@ func scriptReplace(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptAnswers(ts *testscript.TestScript, url string, texts ...string) {
+	once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // a connection that stayed would hold a drain up
 	scriptWait(ts, func() error {
-		res, err := http.Get(url)
+		res, err := once.Get(url)
 		if err != nil {
 			return err
 		}
