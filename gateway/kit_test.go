@@ -276,9 +276,16 @@ func refusing(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	addr := ln.Addr().String()
+	_ = ln.Close()
+	if _, taken := refusers.LoadOrStore(addr, true); taken { // the kernel may give a port again at once
+		return refusing(t)
+	}
+	return addr
 }
+
+// refusers are the addresses that refusing has given.
+var refusers sync.Map
 
 func within(d time.Duration, f func() bool) bool {
 	for end := time.Now().Add(d); ; time.Sleep(2 * time.Millisecond) {
