@@ -24,12 +24,17 @@ type Request struct {
 	Body          Body
 	ContentLength int64
 	Protocol      string // "HTTP/1.1"
+	// Upgrade is the protocol that the client asks to go over to, as it writes it: "websocket"; nil for none. It is one, even
+	// where the client offers several, and it is allowed on the route: what is not is an ordinary request. Tunnel is what the
+	// client sends from then on, which nobody may read before the upstream has agreed: see type Tunnel.
+	Upgrade []byte
+	Tunnel  Body
 }
 
 // Response is the response as far as it is there: the head, and a body still to be read. Its slices are valid until the
 // first Next of the body.
 type Response struct {
-	Status        int // 0: there is none yet
+	Status        int // 0: there is none yet; 101: the tunnel that Request.Upgrade asked for, see type Tunnel
 	Reason        []byte
 	Fields        *header.Fields
 	Body          Body
