@@ -160,7 +160,11 @@ func (g *Gateway) rehang(a *assembly, h handler, name string, kept bool, i, n in
 	e := g.sockets.find(name, to.spec.Listeners[name].Address)
 	var wanted []uint64
 	var err error
-	for _, q := range e.of(i, n) {
+	var queues []queue
+	if !g.shut {
+		queues = e.of(i, n)
+	}
+	for _, q := range queues {
 		wanted = append(wanted, q.id)
 		if slices.Contains(had, q.id) {
 			if len(e.queues) < n { // others may give it up now

@@ -97,6 +97,7 @@ func (g *Gateway) Export(ctx context.Context, to process.Giver) error {
 		return err
 	}
 	defer release()
+	g.shut = true
 	x := &export{some: make(chan struct{}, 1)}
 	parts := g.current().parts
 	for _, p := range parts {
@@ -186,19 +187,24 @@ func (x *export) offer(ctx context.Context, batch []outgoing, to process.Giver) 
 	return given, err
 }
 
-// Resume accepts again after an Export, with what has stayed.
+// Resume accepts, after an Export with what has stayed, or what a Held start left to others; it does nothing if that goes on.
 func (g *Gateway) Resume() error {
 	release, err := g.take(context.Background())
 	if err != nil {
 		return err
 	}
 	defer release()
+	if !g.shut {
+		return nil
+	}
+	g.shut = false
 	now := g.current()
 	for i, p := range now.parts {
 		a := &assembly{part: p, doors: map[string][]uint64{}}
 		for _, name := range now.plan.names {
 			if err := g.rehang(a, p.named(name), name, false, i, len(now.parts), now.plan); err != nil {
 				a.discard(g.machine)
+				g.shut = true
 				return err
 			}
 		}

@@ -30,6 +30,8 @@ type Options struct {
 	Source Source
 	// Listen gives the sockets; nil: the gateway opens them itself.
 	Listen ListenFunc
+	// Held: listen, but accept nothing until Resume, since another process serves from the same sockets.
+	Held bool
 	// Hooks are for operators.
 	Hooks Hooks
 	// SetLog is called when a reload has changed the log's configuration; nil: such a reload is refused.
@@ -58,6 +60,7 @@ type Gateway struct {
 
 	turn      chan struct{} // held by who changes the gateway; what follows is that one's
 	sockets   *sockets
+	shut      bool // nothing is accepted, until Resume
 	overrides overrides
 	imports   imports
 
@@ -93,10 +96,10 @@ func (s *state) running() Running {
 // everyone is the parts of all loops, those too that are to end.
 func (s *state) everyone() []*part { return slices.Concat(s.parts, s.retired) }
 
-// Start builds and starts what spec describes. When it returns, every listener accepts. On failure nothing is left
+// Start builds and starts what spec describes. When it returns, every listener accepts, unless it is held. On failure nothing is left
 // behind.
 func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
-	g := &Gateway{log: o.Log, options: o, turn: make(chan struct{}, 1), started: time.Now(), now: &state{}, past: newPast(), overrides: overrides{}}
+	g := &Gateway{log: o.Log, options: o, turn: make(chan struct{}, 1), started: time.Now(), now: &state{}, past: newPast(), overrides: overrides{}, shut: o.Held}
 	g.background, g.cancel = context.WithCancel(context.Background())
 	if err := g.chooseMachine(spec, o.Machine); err != nil {
 		return nil, err

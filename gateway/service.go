@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/ringway/ringway/observe/applog"
@@ -25,9 +27,10 @@ type Log struct {
 
 // Service is a gateway as what a worker runs: its sockets are its master's, and its live connections go on in the worker after it.
 type Service struct {
-	o   ServiceOptions
-	log Log
-	g   *Gateway
+	o    ServiceOptions
+	log  Log
+	g    *Gateway
+	fail func(error)
 	// yielded is set once another worker serves by the same sockets.
 	yielded bool
 }
@@ -43,10 +46,10 @@ func (s *Service) Start(ctx context.Context, setup process.Setup) (process.Runni
 	if err != nil {
 		return process.Running{}, err
 	}
-	s.log = s.o.OpenLog(spec.Log)
+	s.log, s.fail = s.o.OpenLog(spec.Log), setup.Fail
 	s.g, err = Start(ctx, spec, Options{
 		Log: s.log.Logger, Version: s.o.Version, Machine: s.o.Machine, Listen: listenBy(setup.Listen), SetLog: s.log.Set, Hooks: s.hooks(setup.Master),
-		Source: Source{Name: setup.Config.Name, Text: setup.Config.Bytes},
+		Source: Source{Name: setup.Config.Name, Text: setup.Config.Bytes}, Held: setup.Held,
 	})
 	if err != nil {
 		s.log.Close()
@@ -89,9 +92,14 @@ func (s *Service) Drain(ctx context.Context) error {
 	return err
 }
 
-// Export gives what can go on in another worker.
+// Export has the other worker accept, and gives it what can go on there.
 func (s *Service) Export(ctx context.Context, to process.Giver) error {
-	err := s.g.Export(ctx, to)
+	err := to.Commit(ctx) // of nothing: from here on the other accepts
+	if err != nil {
+		return err
+	}
+	s.log.Info("handing over")
+	err = s.g.Export(ctx, to)
 	s.yielded = err == nil
 	return err
 }
@@ -106,10 +114,23 @@ func (s *Service) Resume() error {
 func (s *Service) Import(all []process.Connection) []uint64 { return s.g.Import(all) }
 
 // Commit begins to serve what was imported.
-func (s *Service) Commit() { s.g.Commit() }
+func (s *Service) Commit() {
+	s.accept()
+	s.g.Commit()
+}
 
 // Abort closes what was imported.
-func (s *Service) Abort() { s.g.Abort() }
+func (s *Service) Abort() {
+	s.accept()
+	s.g.Abort()
+}
+
+// accept ends the time in which another worker served; a worker that cannot is of no use.
+func (s *Service) accept() {
+	if err := s.g.Resume(); err != nil && !errors.Is(err, ErrDraining) {
+		s.fail(fmt.Errorf("cannot accept: %w", err))
+	}
+}
 
 // running is what the master has to know: the admin server's socket is one of its own, too.
 func (s *Service) running(r Running) process.Running {

@@ -129,6 +129,7 @@ func (m *master) handOver(a lifecycle.HandOver) {
 	}
 	if from.link.Peer().Features&to.link.Peer().Features&message.FeatureConnections == 0 {
 		m.log.Info("connections stay with the old worker until they end", "worker", a.From)
+		m.tell(a.To, &message.Resume{}, m.wedge) // nobody else will
 		go m.event(lifecycle.HandedOver{Worker: a.From})
 		return
 	}

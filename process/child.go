@@ -74,7 +74,7 @@ func (m *master) start(a lifecycle.Spawn) (c *child, mine *os.File, err error) {
 		mine.Close()
 		return nil, nil, err
 	}
-	born := inherited{link: 3, crash: 4, control: -1, generation: uint64(a.Worker)}
+	born := inherited{link: 3, crash: 4, control: -1, generation: uint64(a.Worker), held: a.New}
 	files := []*os.File{theirs, crash}
 	if m.o.Survive && m.control != nil {
 		born.control = 3 + len(files)

@@ -23,13 +23,14 @@ import (
 //	fault WHAT                    at the start: refuse, panic, hang, slow, exit, kill
 //	reload WHAT                   fail at a reload: refuse, panic, hang
 //	move WHAT                     while connections are given: kill N (after N were offered), error, hang
-//	take WHAT                     while connections are taken: kill N (after N), killcommit (with the first), refuse
+//	take WHAT                     while connections are taken: kill N (after N), killcommit (with the first), killopen (before any), refuse
 type echo struct {
 	mu        sync.Mutex
 	config    string
 	setup     Setup
 	listeners map[ListenerKey][]net.Listener
 	conns     map[*echoConn]bool
+	held      bool // nothing is accepted yet
 	imported  []*echoConn
 	taken     int
 	wait      sync.WaitGroup
@@ -90,7 +91,7 @@ func (e *echo) Start(ctx context.Context, s Setup) (Running, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.setup, e.listeners, e.conns = s, map[ListenerKey][]net.Listener{}, map[*echoConn]bool{}
+	e.setup, e.listeners, e.conns, e.held = s, map[ListenerKey][]net.Listener{}, map[*echoConn]bool{}, s.Held
 	return e.apply(ctx, config, s.Listen)
 }
 
@@ -126,7 +127,9 @@ func (e *echo) apply(ctx context.Context, config string, listen ListenFunc) (Run
 			u.SetUnlinkOnClose(false)
 		}
 		e.listeners[s.ListenerKey] = append(e.listeners[s.ListenerKey], l)
-		e.wait.Go(func() { e.accept(l) })
+		if !e.held {
+			e.wait.Go(func() { e.accept(l) })
+		}
 	}
 	for key, all := range e.listeners {
 		if !in[key] {
@@ -293,6 +296,9 @@ func (e *echo) Drain(ctx context.Context) error {
 }
 
 func (e *echo) Export(ctx context.Context, to Giver) error {
+	if err := to.Commit(ctx); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	config := e.config
 	e.stopAccepting()
@@ -352,7 +358,23 @@ func (e *echo) Export(ctx context.Context, to Giver) error {
 	return nil
 }
 
+// open accepts from what a held start has left alone.
+func (e *echo) open() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.held {
+		return
+	}
+	e.held = false
+	for _, all := range e.listeners {
+		for _, l := range all {
+			e.wait.Go(func() { e.accept(l) })
+		}
+	}
+}
+
 func (e *echo) Resume() error {
+	e.open()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_, err := e.apply(context.Background(), e.config, e.setup.Listen)
@@ -390,9 +412,10 @@ func (e *echo) Commit() {
 	e.mu.Lock()
 	config := e.config
 	e.mu.Unlock()
-	if has(config, "take killcommit") {
+	if has(config, "take killopen") || has(config, "take killcommit") && len(e.imported) > 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
+	e.open()
 	for _, c := range e.imported {
 		e.serve(c)
 	}
@@ -400,6 +423,7 @@ func (e *echo) Commit() {
 }
 
 func (e *echo) Abort() {
+	e.open()
 	for _, c := range e.imported {
 		c.c.Close()
 	}

@@ -26,13 +26,18 @@ type inherited struct {
 	crash      int // memory for the last words
 	control    int // listening socket to be adopted by; -1 if it is to end with its master
 	generation uint64
+	held       bool // another worker serves, and goes on until this one is told to
 }
 
 // errNotWorker says that a program was not started as a worker.
 var errNotWorker = errors.New("process: this program was not started by a master")
 
 func (i inherited) String() string {
-	return fmt.Sprintf("link=%d crash=%d control=%d generation=%d", i.link, i.crash, i.control, i.generation)
+	held := 0
+	if i.held {
+		held = 1
+	}
+	return fmt.Sprintf("link=%d crash=%d control=%d generation=%d held=%d", i.link, i.crash, i.control, i.generation, held)
 }
 
 // parseInherited reads what String wrote. A later master may tell more: what is not known is skipped.
@@ -53,6 +58,8 @@ func parseInherited(s string) (inherited, error) {
 			i.control = int(n)
 		case "generation":
 			i.generation = uint64(n)
+		case "held":
+			i.held = n == 1
 		}
 	}
 	if i.link < 0 {

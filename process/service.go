@@ -33,8 +33,11 @@ type ListenFunc func(ctx context.Context, wanted []Wanted) ([]Socket, error)
 type Setup struct {
 	Config     Config
 	Generation uint64 // which worker this is
-	Listen     ListenFunc
-	Master     *Client // for what a Service's own admin API is asked: reload, upgrade, status
+	// Held: another worker serves from the same sockets. A Mover accepts nothing until Commit, Abort or Resume says that this one
+	// serves too, so that nobody misses it if it dies before.
+	Held   bool
+	Listen ListenFunc
+	Master *Client // for what a Service's own admin API is asked: reload, upgrade, status
 	// Fail ends the worker for a reason, when the Service cannot go on; the master starts another.
 	Fail func(reason error)
 }
@@ -64,7 +67,7 @@ type Outcome struct {
 // Service is what a worker runs: the gateway. A worker calls Start first and Drain last, and never two of Start, Reload,
 // Export, Resume and Drain at a time; Status and Reopen at any time once Start has returned.
 type Service interface {
-	// Start begins to serve. When it returns, connections are accepted. On failure nothing is left behind.
+	// Start begins to serve. When it returns, connections are accepted, or could be if Held. On failure nothing is left behind.
 	Start(ctx context.Context, s Setup) (Running, error)
 	// Reload goes over to another configuration, or fails and leaves everything as it was.
 	Reload(ctx context.Context, c Change) (Outcome, error)
@@ -98,16 +101,19 @@ type Giver interface {
 // Mover is a Service whose live connections can go on in another worker. A Service that is none keeps them and drains.
 type Mover interface {
 	Service
-	// Export stops accepting, and gives every connection as soon as it is at rest. It returns when all were given, or ctx
-	// ends; connections that are still busy stay, and Drain follows. After an error it goes on with what it has.
+	// Export has the other accept, by a Commit of nothing, stops accepting, and gives every connection as soon as it is at rest.
+	// It returns when all were given, or ctx ends; connections that are still busy stay, and Drain follows. After an error it goes
+	// on with what it has.
 	Export(ctx context.Context, to Giver) error
-	// Resume accepts again after an Export: whoever was to take over has died.
+	// Resume accepts: after an Export, because whoever was to take over has died, and after a Held start without any hand-over.
+	// It may find that it does already.
 	Resume() error
 	// Import takes connections over, but leaves them alone until Commit. The descriptors are the Mover's, but those of
 	// connections that it refuses. Import, Commit and Abort are called one at a time, but while the Service is in use.
 	Import(all []Connection) (refused []uint64)
-	// Commit begins to serve what was imported since the last Commit.
+	// Commit begins to serve what was imported since the last Commit; the first one begins to accept.
 	Commit()
-	// Abort closes what was imported since the last Commit: it is its giver's.
+	// Abort closes what was imported since the last Commit: it is its giver's. The hand-over has ended, and a worker that was held
+	// is so no longer.
 	Abort()
 }

@@ -13,14 +13,14 @@ import (
 
 func TestInherited(t *testing.T) {
 	for s, want := range map[string]inherited{
-		"link=3 crash=4 control=-1 generation=7":           {3, 4, -1, 7},
-		"generation=1 link=9 newer=5 words that=mean-none": {9, -1, -1, 1},
+		"link=3 crash=4 control=-1 generation=7":           {3, 4, -1, 7, false},
+		"generation=1 link=9 newer=5 words that=mean-none": {9, -1, -1, 1, false},
 	} {
 		if got, err := parseInherited(s); err != nil || got != want {
 			t.Errorf("%q: %+v, %v", s, got, err)
 		}
 	}
-	i := inherited{link: 3, crash: 4, control: 5, generation: 12}
+	i := inherited{link: 3, crash: 4, control: 5, generation: 12, held: true}
 	if got, err := parseInherited(i.String()); err != nil || got != i {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -67,6 +67,7 @@ type worker struct {
 	state    string
 	config   Config
 	told     bool // the configuration has come
+	held     bool // another worker serves still
 	running  Running
 	sockets  heldSockets // copies for an adoption
 	gone     bool        // the master is
@@ -106,7 +107,7 @@ func newWorker(s Service, o WorkerOptions, born inherited) *worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &worker{s: s, o: o, log: o.Log.With("worker", born.generation), born: born, state: stateStarting,
+	w := &worker{s: s, o: o, log: o.Log.With("worker", born.generation), born: born, state: stateStarting, held: born.held,
 		turn: make(chan struct{}, 1), finished: make(chan error, 1)}
 	w.active, w.stopTurn = context.WithCancelCause(context.Background())
 	w.cut, w.stopDrain = context.WithCancel(context.Background())
@@ -290,7 +291,7 @@ func (w *worker) start(c Config) {
 		w.finish(nil) // told to end before it began
 		return
 	}
-	setup := Setup{Config: c, Generation: w.born.generation, Listen: w.listen, Master: &Client{link: w.currentLink}, Fail: w.fail}
+	setup := Setup{Config: c, Generation: w.born.generation, Held: w.born.held, Listen: w.listen, Master: &Client{link: w.currentLink}, Fail: w.fail}
 	running, err := w.s.Start(w.active, setup)
 	if err != nil {
 		release()

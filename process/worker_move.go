@@ -28,7 +28,7 @@ func (w *worker) handOver(m *message.HandOver, fd int) link.Reply {
 		return link.Refuse(message.ReasonState, errState)
 	}
 	go func() {
-		if err := take(w.active, f, mover, w.hello(), w.log); err != nil {
+		if err := take(w.active, f, serving{mover, w}, w.hello(), w.log); err != nil {
 			w.log.Warn("the hand-over failed", "err", err)
 		}
 	}()
@@ -78,25 +78,50 @@ func (w *worker) resumeService() error {
 		return err
 	}
 	defer release()
-	if w.stateNow() != stateYielding {
-		return nil // it was never told to hand over
+	if s := w.stateNow(); s != stateYielding && s != stateReady {
+		return errState
 	}
 	if err := mover.Resume(); err != nil {
 		return err
 	}
 	w.mu.Lock()
-	w.state, w.yielded = stateReady, false
+	w.state, w.yielded, w.held = stateReady, false, false
 	w.mu.Unlock()
 	return nil
+}
+
+// serving is a Mover that tells its worker when it serves.
+type serving struct {
+	Mover
+	w *worker
+}
+
+func (s serving) Commit() {
+	s.w.release()
+	s.Mover.Commit()
+}
+
+func (s serving) Abort() {
+	s.w.release()
+	s.Mover.Abort()
+}
+
+// release: whoever served before has begun to hand over, or is gone.
+func (w *worker) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = false
 }
 
 // lost: the master is gone. A worker that serves, and is to outlive it, waits for another one; any other drains.
 func (w *worker) lost(err error) {
 	w.mu.Lock()
 	w.gone = true
-	state := w.state
+	state, held := w.state, w.held
 	w.mu.Unlock()
 	switch {
+	case held: // the one that serves goes on
+		w.drain(fmt.Sprintf("no master, and another worker serves: %v", err))
 	case state == stateDraining:
 	case state == stateYielding:
 		w.lonely()

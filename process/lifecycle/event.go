@@ -128,7 +128,7 @@ type Action interface {
 // The actions.
 type (
 	// Spawn starts a worker: from the program on disk (New) or the one that runs, with the configuration as it is on disk
-	// (Fresh) or the one that was last confirmed. WorkerReady, WorkerFailed or WorkerEnded follow.
+	// (Fresh) or the one that was last confirmed. A New one accepts nothing until a HandOver or Resume says so. WorkerReady, WorkerFailed or WorkerEnded follow.
 	Spawn struct {
 		Worker WorkerID
 		New    bool
@@ -142,7 +142,8 @@ type (
 	Drain struct{ Worker WorkerID }
 	// HandOver connects two workers, and has the one give its connections to the other. HandedOver follows.
 	HandOver struct{ From, To WorkerID }
-	// Resume tells a worker to go on as if no HandOver had been. WorkerWedged follows if it cannot.
+	// Resume tells a worker to accept: as if no HandOver had been, or because none will be. It may do so already. WorkerWedged
+	// follows if it cannot.
 	Resume struct{ Worker WorkerID }
 	// Probe asks a worker for any answer; Probed follows.
 	Probe struct{ Worker WorkerID }

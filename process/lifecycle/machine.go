@@ -279,7 +279,7 @@ func (m *Machine) ended(w *Worker, reason string, clean bool) {
 	case w == m.old:
 		m.old = nil
 		m.do(Record{w.ID, reason})
-		m.upgraded() // the new one serves
+		m.alone()
 	case w.Failure != "", w.State == Draining && !clean:
 		m.do(Record{w.ID, reason})
 	}

@@ -47,7 +47,7 @@ func (m *Machine) takeOver() {
 	m.answerAll(&m.onReady, "")
 	switch {
 	case before == nil: // it had died, and was not replaced yet
-		m.upgraded()
+		m.alone()
 	case before.State == Ready:
 		m.old = before
 		before.enter(Yielding, m.now)
@@ -57,7 +57,7 @@ func (m *Machine) takeOver() {
 		if before.State == Starting {
 			m.end(before)
 		}
-		m.upgraded()
+		m.alone()
 	}
 }
 
@@ -78,6 +78,7 @@ func (m *Machine) probed(w *Worker, alive bool) {
 	switch {
 	case w == nil || w != m.current || m.old == nil:
 	case alive && m.old.State == Yielding && w.State == Ready:
+		m.do(Resume{w.ID})
 		m.finish(m.old)
 	case !alive && w.State != Ending:
 		m.kill(w, "it does not answer since the hand-over failed")
@@ -87,6 +88,12 @@ func (m *Machine) probed(w *Worker, alive bool) {
 func (m *Machine) finish(old *Worker) {
 	m.old = nil
 	m.drain(old)
+	m.upgraded()
+}
+
+// alone: the new worker serves for good, and nobody has told it so by handing over, at least not to the end.
+func (m *Machine) alone() {
+	m.do(Resume{m.current.ID})
 	m.upgraded()
 }
 
