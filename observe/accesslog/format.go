@@ -49,7 +49,7 @@ func (f *formatter) appendJSON(dst []byte, v *view) []byte {
 	dst = appendText(dst, `,"host":`, v.text[textHost])
 	dst = appendText(dst, `,"path":`, v.text[textPath])
 	dst = appendText(dst, `,"protocol":`, v.text[textProtocol])
-	if len(v.text[textEnd]) == 0 {
+	if v.status > 0 || len(v.text[textEnd]) == 0 {
 		dst = appendNumber(dst, `,"status":`, uint64(v.status))
 	}
 	dst = appendNumber(dst, `,"bytes_in":`, v.bytesIn)

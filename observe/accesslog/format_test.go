@@ -37,6 +37,10 @@ func TestJSONLine(t *testing.T) {
 	if got := line(&formatter{}, &Record{Listener: "db", Host: []byte("db.example"), Protocol: "tcp", End: "idle_timeout", BytesIn: 1, BytesOut: 2}); got != session {
 		t.Errorf("got  %swant %s", got, session)
 	}
+	tunnel := `{"time":"1970-01-01T00:00:00.000000Z","listener":"web","status":101,"bytes_in":1,"bytes_out":2,"duration_us":0,"end":"finished"}` + "\n"
+	if got := line(&formatter{}, &Record{Listener: "web", Status: 101, End: "finished", BytesIn: 1, BytesOut: 2}); got != tunnel {
+		t.Errorf("got  %swant %s", got, tunnel)
+	}
 	if got := line(&formatter{}, &Record{Time: -1}); !strings.Contains(got, "1969-12-31T23:59:59.999999Z") {
 		t.Errorf("before 1970: %s", got)
 	}

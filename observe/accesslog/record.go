@@ -33,7 +33,7 @@ type Record struct {
 	Cluster  string
 	Upstream string    // the endpoint that answered last; empty if none was asked
 	Code     errs.Code // empty if the request did not fail
-	End      string    // why a session of layer 4 ended; empty for requests, which have a status instead
+	End      string    // why a session of layer 4, which has no status, or a tunnel ended; empty for other requests
 
 	Status   uint16
 	Retries  uint16

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,7 +83,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		endpointConnectErrors, endpointRequestErrors, endpointResponseHead} {
 		ch <- d
 	}
-	for _, d := range tlsDescs {
+	for _, d := range slices.Concat(tunnelDescs, tlsDescs) {
 		ch <- d
 	}
 }
@@ -145,6 +146,7 @@ func sendListener(ch chan<- prometheus.Metric, e *Listener) {
 		ch <- prometheus.MustNewConstMetric(listenerRequests, prometheus.CounterValue, float64(n), e.Name, classes[i])
 	}
 	sendHistogram(ch, listenerDuration, &e.Duration, e.Name)
+	sendTunnels(ch, e.Name, &e.Tunnels)
 }
 
 // sendEndpoint sends what an endpoint has beyond plain numbers, too.

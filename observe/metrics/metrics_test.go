@@ -132,9 +132,10 @@ func TestEveryFieldIsShown(t *testing.T) {
 	text := scrape(t, func() Snapshot { return s })
 	for prefix, fields := range map[string]int{
 		"ringway_loop_": reflect.TypeFor[LoopCounters]().NumField(),
-		// The array Requests is five series, Sessions one for each end, TLS one for each result and version and two numbers
-		// more; the histograms are counted apart.
-		"ringway_listener_":     reflect.TypeFor[ListenerCounters]().NumField() - 4 + StatusClasses + int(sessionEnds) + int(tlsResults) + TLSVersions + 2,
+		// The array Requests is five series, Sessions one for each end, Tunnels likewise and three numbers more, TLS one for each
+		// result and version and two numbers more; the histograms are counted apart.
+		"ringway_listener_": reflect.TypeFor[ListenerCounters]().NumField() - 5 + StatusClasses + int(sessionEnds) + int(sessionEnds) + 3 +
+			int(tlsResults) + TLSVersions + 2,
 		"ringway_cluster_":      3,
 		"ringway_endpoint_":     reflect.TypeFor[EndpointCounters]().NumField() - 2 + int(endpointErrors),
 		"ringway_task":          reflect.TypeFor[TaskCounters]().NumField(),

@@ -77,6 +77,7 @@ type ListenerCounters struct {
 	Duration Histogram             // first byte of a request to last byte of its response
 
 	Sessions SessionCounters
+	Tunnels  TunnelCounters
 	TLS      TLSCounters
 }
 
@@ -103,6 +104,7 @@ func (c *ListenerCounters) Add(o *ListenerCounters) {
 	c.BytesOut += o.BytesOut
 	c.Duration.Add(&o.Duration)
 	c.Sessions.Add(&o.Sessions)
+	c.Tunnels.Add(&o.Tunnels)
 	c.TLS.Add(&o.TLS)
 }
 
