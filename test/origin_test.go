@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -103,38 +102,7 @@ func mirrored(t *testing.T, a answer) (s seen) {
 // serveRaw starts an origin that gives every connection to f and closes it when f returns.
 func serveRaw(t testing.TB, f func(c *net.TCPConn, r *bufio.Reader)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	conns := map[net.Conn]bool{}
-	all.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns[c] = true
-			mu.Unlock()
-			all.Go(func() {
-				defer c.Close()
-				f(c.(*net.TCPConn), bufio.NewReader(c))
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		mu.Lock()
-		for c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		all.Wait()
-	})
-	return ln.Addr().String()
+	return serveTCP(t, func(c *net.TCPConn) { f(c, bufio.NewReader(c)) })
 }
 
 // readHead reads a request's head and returns it.
@@ -287,22 +255,7 @@ func (n *nginx) file(t *testing.T, name string, data []byte) {
 // run starts nginx and waits until it answers; false if it ended instead.
 func (n *nginx) run(t *testing.T, bin, dir, conf string) (string, bool) {
 	t.Helper()
-	cmd := exec.Command(bin, "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", conf)
-	out := new(output)
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // how it ends does not matter
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		<-ended
-	})
+	out, ended := background(t, exec.Command(bin, "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", conf))
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-ended:

@@ -201,6 +201,26 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
+// background runs a program that ends with the test, if not before. Its output is collected; ended is closed when it is gone.
+func background(t testing.TB, cmd *exec.Cmd) (out *output, ended chan struct{}) {
+	t.Helper()
+	out, ended = new(output), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = cmd.Wait() // how it ends does not matter
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		<-ended
+	})
+	return out, ended
+}
+
 // eventually waits until f finds nothing missing.
 func eventually(t testing.TB, f func() error) {
 	t.Helper()
