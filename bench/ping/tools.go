@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -74,8 +73,14 @@ func fpingArgs(l load, d time.Duration) []string {
 var fpingLine = regexp.MustCompile(`(?m): xmt/rcv/%loss = (\d+)/(\d+)/`)
 
 func readFping(output string) (claim, error) {
-	var c claim
-	for _, m := range fpingLine.FindAllStringSubmatch(output, -1) {
+	c, err := tally("fping", fpingLine, output)
+	c.stamps = "receive-ns" // SO_TIMESTAMPNS, against its own clock at the sending
+	return c, err
+}
+
+// tally adds up the lines of an output that tell of packets sent and received: expr finds the two numbers.
+func tally(name string, expr *regexp.Regexp, output string) (c claim, err error) {
+	for _, m := range expr.FindAllStringSubmatch(output, -1) {
 		sent, err := strconv.ParseUint(m[1], 10, 63)
 		if err != nil {
 			return c, err
@@ -88,9 +93,8 @@ func readFping(output string) (claim, error) {
 		c.lost += sent - min(received, sent)
 	}
 	if c.sent == 0 {
-		return c, errors.New("fping reported nothing")
+		return c, fmt.Errorf("%s reported nothing that could be read", name)
 	}
-	c.stamps = "receive-ns" // SO_TIMESTAMPNS, against its own clock at the sending
 	return c, nil
 }
 
@@ -113,22 +117,4 @@ func expand(targets string) string {
 var mpingLine = regexp.MustCompile(`sent: *(\d+), *recv: *(\d+)`)
 
 // readMping adds up the lines of all seconds and targets.
-func readMping(output string) (claim, error) {
-	var c claim
-	for _, m := range mpingLine.FindAllStringSubmatch(output, -1) {
-		sent, err := strconv.ParseUint(m[1], 10, 63)
-		if err != nil {
-			return c, err
-		}
-		received, err := strconv.ParseUint(m[2], 10, 63)
-		if err != nil {
-			return c, err
-		}
-		c.sent += sent
-		c.lost += sent - min(received, sent)
-	}
-	if c.sent == 0 {
-		return c, errors.New("mping reported nothing that could be read")
-	}
-	return c, nil
-}
+func readMping(output string) (claim, error) { return tally("mping", mpingLine, output) }
