@@ -128,12 +128,6 @@ func SetBuffers(fd, receive, send int) error {
 	return nil
 }
 
-// ReceiveBuffer is the room that a socket has for what is received, as the kernel counts it.
-func ReceiveBuffer(fd int) (int, error) {
-	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	return n, os.NewSyscallError("getsockopt SO_RCVBUF", err)
-}
-
 // BindToDevice ties a socket to an interface.
 func BindToDevice(fd int, name string) error {
 	return os.NewSyscallError("setsockopt SO_BINDTODEVICE", unix.BindToDevice(fd, name))

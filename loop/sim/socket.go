@@ -91,11 +91,7 @@ func (w *World) drawFate(d *dice) *fate {
 }
 
 func (s *socket) room() int {
-	n := s.w.cfg.Faults.Room
-	if n == 0 {
-		n = defaultRoom
-	}
-	return n - s.flight - len(s.peer.rx)
+	return s.capacity() - s.flight - len(s.peer.rx)
 }
 
 // readable says whether a receive would not wait; lowat counts only for who asks by poll.
@@ -104,11 +100,7 @@ func (s *socket) readable() bool {
 }
 
 func (s *socket) pollReadable() bool {
-	room := s.w.cfg.Faults.Room
-	if room == 0 {
-		room = defaultRoom
-	}
-	if len(s.rx) > 0 && len(s.rx) < min(s.lowat, room/2) && !s.fin && !s.dead && s.err == 0 {
+	if len(s.rx) > 0 && len(s.rx) < min(s.lowat, s.capacity()/2) && !s.fin && !s.dead && s.err == 0 {
 		return false
 	}
 	return s.readable()

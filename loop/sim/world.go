@@ -149,17 +149,6 @@ func (w *World) Endless() bool {
 	return w.endless
 }
 
-// After runs f, which must not wait, when d of the world's time has passed, outside any loop.
-func (w *World) After(d time.Duration, f func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at(w.now+int64(d), func() {
-		w.mu.Unlock()
-		f()
-		w.mu.Lock()
-	})
-}
-
 // Sockets are the world's sockets, for who sets a scenario up.
 func (w *World) Sockets() loop.Sockets { return &w.net }
 
