@@ -67,8 +67,8 @@ func onPath(t *loop.Task, call, name string, o *operation) (int32, error) {
 	return o.n, nil
 }
 
-// onPaths carries out an operation on two paths.
-func onPaths(t *loop.Task, call, name, target string, o *operation) error {
+// onPaths carries out an operation on two paths; an error names them as package os does.
+func onPaths(t *loop.Task, failed os.LinkError, name, target string, o *operation) error {
 	var fine, also bool
 	o.args.Path, fine = sys.CString(name)
 	o.args.Target, also = sys.CString(target)
@@ -77,7 +77,8 @@ func onPaths(t *loop.Task, call, name, target string, o *operation) error {
 		n = o.do(t)
 	}
 	if n < 0 {
-		return &os.LinkError{Op: call, Old: name, New: target, Err: failure(t, n)}
+		failed.Err = failure(t, n)
+		return &failed
 	}
 	return nil
 }
@@ -119,14 +120,15 @@ func (r Ring) Stat(t *loop.Task, name string, follow bool) (fs.FileInfo, error) 
 
 // Rename moves a file.
 func (r Ring) Rename(t *loop.Task, from, to string) error {
+	failed := os.LinkError{Op: "rename", Old: from, New: to}
 	if is, err := r.Stat(t, to, false); err == nil && is.IsDir() { // as package os: a directory is never replaced
-		_, err := r.Stat(t, from, false)
-		if err == nil {
-			err = &fs.PathError{Err: sys.Errno(-sys.EEXIST)}
+		failed.Err = sys.Errno(-sys.EEXIST)
+		if _, err := r.Stat(t, from, false); err != nil {
+			failed.Err = errors.Unwrap(err)
 		}
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: errors.Unwrap(err)}
+		return &failed
 	}
-	return onPaths(t, "rename", from, to, &operation{op: loop.Op{Code: loop.OpRename}})
+	return onPaths(t, failed, from, to, &operation{op: loop.Op{Code: loop.OpRename}})
 }
 
 // Remove removes a file or an empty directory.
@@ -157,11 +159,7 @@ func (r Ring) Mkdir(t *loop.Task, name string, perm fs.FileMode) error {
 
 // Symlink makes a link.
 func (r Ring) Symlink(t *loop.Task, target, name string) error {
-	err := onPaths(t, "symlink", name, target, &operation{op: loop.Op{Code: loop.OpSymlink}})
-	if link, ok := err.(*os.LinkError); ok {
-		link.Old, link.New = target, name
-	}
-	return err
+	return onPaths(t, os.LinkError{Op: "symlink", Old: target, New: name}, name, target, &operation{op: loop.Op{Code: loop.OpSymlink}})
 }
 
 // info is metadata of a file.
