@@ -1,7 +1,8 @@
 // Package inbound turns client connections into exchanges: it reads requests, has them routed and handled, and writes
 // the responses. A listener of layer 4 has sessions instead: package tcp in this folder.
 //
-// Start reading at session.go, the life of a connection; request.go is the life of one request in it, response.go what
-// the client gets, forward.go what upstreams are told of the client. spec.go is a listener's configuration, whatever its
+// Start reading at session.go, the life of a connection; request.go is what every request goes through, whatever its version:
+// routing, filters, what is told of it. h1_request.go and h1_response.go are how HTTP/1.1 reads requests and answers them.
+// forward.go is what upstreams are told of the client. spec.go is a listener's configuration, whatever its
 // protocol; spec_protocol.go says which keys suit which.
 package inbound

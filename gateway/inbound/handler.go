@@ -54,7 +54,7 @@ type Handler struct {
 	matcher    route.Matcher
 	date       date
 	sessions   map[*session]struct{}
-	free       []*request
+	free       []*h1Request
 	draining   bool           // every response is its connection's last
 	closes     bool           // and connections at rest are closed
 	patience   time.Duration  // while draining: for what may be on its way

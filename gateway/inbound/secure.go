@@ -37,7 +37,7 @@ func (s *session) isSecure(t *loop.Task) bool {
 func (s *session) answerPlain(t *loop.Task) {
 	r := s.h.take(s)
 	defer s.h.put(r)
-	r.begun(t)
+	r.begun(s.h, t)
 	r.in.Reset()
 	r.refuse(true, errPlainHTTP)
 	s.end(t)

@@ -1,8 +1,6 @@
 package inbound
 
 import (
-	"context"
-	"log/slog"
 	"strconv"
 
 	"github.com/ringway/ringway/errs"
@@ -13,9 +11,9 @@ import (
 )
 
 // respond sends the response, or the problem that err is; false says that the connection cannot go on.
-func (r *request) respond(err error) bool {
+func (r *h1Request) respond(err error) bool {
 	if err != nil {
-		r.fail(err)
+		r.refit(err)
 		if gone(err) {
 			return false
 		}
@@ -23,37 +21,22 @@ func (r *request) respond(err error) bool {
 	keep, sendErr := r.send()
 	if source, ok := sendErr.(*http1io.SourceError); ok && !r.out.Begun() && err == nil && r.Task.Cause() == nil {
 		// The body broke off before anything was sent: there is still time to say so.
-		r.fail(errs.From(errs.UpstreamBadResponse, source.Err, "read response body"))
+		r.refit(errs.From(errs.UpstreamBadResponse, source.Err, "read response body"))
 		keep, sendErr = r.send()
 	}
 	r.s.h.Counters.BytesOut += uint64(r.sent)
 	if sendErr != nil {
-		r.broken(sendErr)
+		r.breakOff(sendErr)
 		return false
 	}
 	return keep
 }
 
-// fail makes the response a problem document (RFC 9457) and tells the log of what concerns the operator.
-func (r *request) fail(err error) {
-	r.err = err
-	h := r.s.h
-	code := errs.CodeOf(err)
+// refit makes the response a problem document, and sees to what that means for the connection.
+func (r *h1Request) refit(err error) {
+	code := r.fail(err)
 	if gone(err) {
-		r.status = code.Status()
-		h.Counters.CountStatus(code.Status())
 		return
-	}
-	r.note = r.AppendID(r.note[:0])
-	id := string(r.note)
-	theirs := code.Source() == errs.SourceClient || code == errs.NoRoute || code == errs.MethodNotAllowed // anyone can cause these
-	if !theirs && h.Log.Enabled(context.Background(), slog.LevelWarn) {
-		h.Log.Warn("request failed", "request_id", id, "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", err)
-	}
-	f := r.Respond(code.Status(), errs.AppendProblem(nil, err, id))
-	f.AddID(header.ContentType, []byte(errs.ProblemType))
-	if code == errs.MethodNotAllowed && len(r.allow) > 0 {
-		f.AddID(header.Allow, r.allow) // RFC 9110 §15.5.6
 	}
 	if code == errs.RequestTimeout || code == errs.PayloadTooLarge || code == errs.NotImplemented || code.Source() == errs.SourceClient && r.in.HeadLen == 0 {
 		r.in.KeepAlive = false
@@ -64,29 +47,20 @@ func (r *request) fail(err error) {
 	}
 }
 
-// broken notes a response that could not be sent whole. The client must see that: a connection that ends in the middle
-// of a message does.
-func (r *request) broken(err error) {
-	h := r.s.h
-	if cause := r.Task.Cause(); cause != nil {
-		r.err = errs.From(errs.CodeOf(cause), err, "send response")
-	} else if source, ok := err.(*http1io.SourceError); ok {
-		r.err = errs.From(errs.UpstreamBodyIncomplete, source.Err, "send response")
-		h.Log.Warn("response cut short", "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", r.err)
-	} else {
-		r.err = errs.From(errs.ClientClosed, err, "send response")
+// breakOff ends the connection with a response that could not be sent whole. The client must see that: a connection that ends in
+// the middle of a message does.
+func (r *h1Request) breakOff(err error) {
+	var source error
+	if e, ok := err.(*http1io.SourceError); ok {
+		source = e.Err
 	}
+	r.broken(err, source)
 	r.s.linger = false
 	r.s.c.Abort()
 }
 
-// bodyless reports whether a response has no body whatever its fields say (RFC 9112 §6.3).
-func bodyless(m http1.Method, status int) bool {
-	return m == http1.HEAD || status == 204 || status == 304
-}
-
 // send hands the response over; keep says that the connection can carry another request.
-func (r *request) send() (keep bool, err error) {
+func (r *h1Request) send() (keep bool, err error) {
 	h, resp := r.s.h, &r.Response
 	r.status = resp.Status
 	h.Counters.CountStatus(resp.Status)
@@ -135,7 +109,7 @@ func (r *request) send() (keep bool, err error) {
 // abandoned reports whether an early answer leaves a request body that will not be read to its end, so that the client
 // must be told that the connection ends: it may or may not send the body now that it got no 100; or the origin's answer is
 // all there, with which the sending of the body ends; or more is to come behind an error than is worth reading.
-func (r *request) abandoned() bool {
+func (r *h1Request) abandoned() bool {
 	if r.in.ExpectContinue || r.body.Complete() {
 		return !r.body.Complete()
 	}
@@ -150,7 +124,7 @@ func (r *request) abandoned() bool {
 }
 
 // appendFraming appends what says where the body ends, unless the fields say it already.
-func (r *request) appendFraming(out []byte, body exchange.Body, chunked bool) []byte {
+func (r *h1Request) appendFraming(out []byte, body exchange.Body, chunked bool) []byte {
 	resp := &r.Response
 	switch {
 	case chunked:
@@ -168,7 +142,7 @@ func (r *request) appendFraming(out []byte, body exchange.Body, chunked bool) []
 }
 
 // Informational sends an interim response; HTTP/1.0 knows none (RFC 9110 §15.2).
-func (r *request) Informational(status int, fields *header.Fields) error {
+func (r *h1Request) Informational(status int, fields *header.Fields) error {
 	if r.Request.Protocol == "HTTP/1.0" {
 		return nil
 	}
