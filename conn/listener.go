@@ -80,6 +80,7 @@ type Listener struct {
 	closed    bool
 	paused    loop.Timer
 	exhausted bool // accepting fails, and that has been logged
+	forgetOp  loop.Op
 	closeOp   loop.Op
 
 	// Accepted, Paused and Capped count connections, pauses for lack of descriptors, and stops at the cap.
@@ -147,6 +148,7 @@ func newListener(n *Net, fd int, cfg ListenConfig) *Listener {
 	ln := &Listener{n: n, fd: int32(fd), maxConns: cfg.MaxConns, unix: strings.HasPrefix(cfg.Address, unixPrefix), address: cfg.Address}
 	ln.addr, _ = n.sock.Getsockname(fd)
 	ln.op = loop.Op{Code: loop.OpAccept, FD: ln.fd, Done: ln}
+	ln.forgetOp = loop.Op{Code: loop.OpForget, FD: ln.fd, Done: (*listenerCloser)(ln)}
 	ln.closeOp = loop.Op{Code: loop.OpClose, FD: ln.fd, Done: (*listenerCloser)(ln)}
 	ln.paused.Expirer = ln
 	return ln
@@ -263,10 +265,12 @@ func (ln *Listener) Close() {
 	ln.finishClose()
 }
 
-// finishClose closes the socket once: Close may be called by an acceptor, inside the completion that ends accepting.
+// finishClose closes the socket once: Close may be called by an acceptor, inside the completion that ends accepting. Others may have
+// descriptors of the same socket, so that closing this one alone would not end epoll's interest in it.
 func (ln *Listener) finishClose() {
 	if !ln.closed {
 		ln.closed = true
+		ln.n.Loop.Submit(&ln.forgetOp)
 		ln.n.Loop.Submit(&ln.closeOp)
 	}
 }

@@ -2,7 +2,6 @@ package inbound
 
 import (
 	"github.com/ringway/ringway/conn"
-	"github.com/ringway/ringway/loop"
 )
 
 // Gate is what a listener accepts from on one loop: its sockets, and this loop's share of the bound on connections. Sockets come
@@ -28,7 +27,6 @@ type Door struct {
 	bound  int // that ln was made with
 	max    int // that holds: ln is told of more releases than there were to let it have more
 	closed bool
-	forget loop.Op
 }
 
 // Socket is a listening socket as one loop has it.
@@ -217,12 +215,5 @@ func (g *Gate) close(d *Door) {
 	g.stale += d.ln.Conns() + d.max - d.bound
 	g.past = append(g.past, d)
 	g.paused, g.capped = g.paused+d.ln.Paused, g.capped+d.ln.Capped
-	// Others have descriptors of the same socket, so that closing this one does not end epoll's interest in it by itself. It comes
-	// before the close; what the listener has in flight is cancelled by then.
-	d.forget = loop.Op{Code: loop.OpForget, FD: int32(d.socket.Fd), Done: d}
-	g.n.Loop.Submit(&d.forget)
 	d.ln.Close()
 }
-
-// Complete has nothing to say of a descriptor that was forgotten.
-func (d *Door) Complete(*loop.Op, loop.Result) {}
