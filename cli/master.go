@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,16 +25,20 @@ func product() string { return "ringway " + buildVersion() }
 
 // runWorker is the life of a worker: the process that serves. It learns its configuration from its master.
 func runWorker(file string, stderr io.Writer) error {
+	log := openLog(applog.Spec{Level: "info", Format: applog.Text}, stderr) // until the configuration says how
+	defer log.Close()
 	o := gateway.ServiceOptions{Version: buildVersion(), OpenLog: func(s applog.Spec) gateway.Log {
-		l := openLog(s, stderr)
-		return gateway.Log{Logger: l.Logger, Set: l.set, Close: l.Close}
+		log.set(s)
+		return gateway.Log{Logger: log.Logger, Set: log.set, Close: func() {}}
 	}}
 	if file != "" {
 		o.Read = func() (gateway.Source, error) { return readSource(file) }
 	}
-	return process.RunWorker(gateway.NewService(o), process.WorkerOptions{
-		Product: product(), Log: slog.New(slog.NewTextHandler(stderr, nil)), Name: "ringway worker",
-	})
+	err := process.RunWorker(gateway.NewService(o), process.WorkerOptions{Product: product(), Log: log.Logger, Name: "ringway worker"})
+	if _, told := errors.AsType[*process.ReportedError](err); told {
+		return &exitError{status: 1} // the master says why
+	}
+	return err
 }
 
 // settings are what a master takes of its configuration. A program that takes over from one whose configuration has become faulty
@@ -71,22 +77,13 @@ func runMaster(s settings, config func() (process.Config, error), stderr io.Writ
 	if err := s.leave(); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // a large configuration was read to check it, and a master needs next to nothing from here on
 	p := s.Process
-	o := process.MasterOptions{
-		Product: product(), Log: log, Config: config, PIDFile: p.PIDFile, ControlPath: p.Control, Survive: p.Survive, Name: "ringway master",
+	return process.RunMaster(process.MasterOptions{
+		Product: product(), Log: log, Config: config, PIDFile: p.PIDFile, Survive: p.Survive, Name: "ringway master",
+		ControlPath: cmp.Or(p.Control, defaultControl()), ControlOptional: p.Control == "",
 		Privileges: process.Privileges{User: p.User, Group: p.Group, NoNewPrivileges: true, DropCapabilities: p.User != ""},
-	}
-	if o.ControlPath != "" {
-		return process.RunMaster(o)
-	}
-	o.ControlPath = defaultControl()
-	err := process.RunMaster(o)
-	if errors.Is(err, process.ErrRunning) && !p.Survive {
-		log.Warn("another gateway has the default control socket: ringway upgrade will not reach this one; set process.control", "path", o.ControlPath)
-		o.ControlPath = ""
-		err = process.RunMaster(o)
-	}
-	return err
+	})
 }
 
 // masterLog writes at once: a line that waited would be lost when the master becomes another program.

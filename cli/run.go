@@ -20,7 +20,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var file, listen, to, protocol string
-	var master, foreground bool
+	var foreground bool
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
@@ -39,7 +39,7 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if master && !foreground {
+			if !foreground {
 				return runMaster(settings{spec.Process, spec.Log}, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
 			}
 			r := run{spec: spec, source: source, stderr: cmd.ErrOrStderr()}
@@ -53,8 +53,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on, instead of a file")
 	c.Flags().StringVar(&to, "to", "", "server to forward to, HOST:PORT or unix:/path")
 	c.Flags().StringVar(&protocol, "protocol", "", "what is forwarded: http (default), or tcp for anything")
-	c.Flags().BoolVar(&master, "master", false, "start a master, which serves by a worker process that ringway upgrade replaces without losing a connection")
-	c.Flags().BoolVar(&foreground, "foreground-worker", false, "serve in this process, without a master, for debugging")
+	c.Flags().BoolVar(&foreground, "foreground-worker", false, "serve in this process, without a master, for debugging: no upgrade, and no restart after a crash")
 	return c
 }
 
@@ -171,13 +170,10 @@ func (r *run) reload(g *gateway.Gateway, log *slog.Logger) {
 	}
 	source, err := r.read()
 	if err == nil {
-		var o gateway.Outcome
-		if o, err = g.Reload(context.Background(), gateway.Change{Source: source}); err == nil {
-			for _, c := range o.Changes {
-				log.Info("changed", "what", c.String())
-			}
-			return
-		}
+		_, err = g.Reload(context.Background(), gateway.Change{Source: source})
+	}
+	if err == nil {
+		return
 	}
 	log.Error("not reloaded, nothing has changed", "err", err)
 }

@@ -220,7 +220,8 @@ func awaitText(t *testing.T, path, text string) {
 	}
 }
 
-// An address that is taken is a failure to start, not wrong usage, and says which listener.
+// An address that is taken is a failure to start, not wrong usage, and says which listener: once, and in the same words with a
+// master and without one.
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -228,9 +229,67 @@ func TestAddressInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	c := start(t, "run", "--listen", ln.Addr().String(), "--to", "127.0.0.1:1")
+	taken := ln.Addr().String()
+	admin := write(t, "gateway.yaml", fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{cluster: site}]}}\n"+
+		"clusters: {site: {endpoints: ['127.0.0.1:1']}}\nadmin: {address: %q}\n", taken))
+	for want, args := range map[string][]string{
+		"ringway: listeners.main: listen on " + taken + ": bind: address already in use": {"run", "--listen", taken, "--to", "127.0.0.1:1"},
+		"ringway: admin: listen tcp " + taken + ": bind: address already in use":         {"run", "-c", admin},
+	} {
+		for _, alone := range []bool{false, true} {
+			if alone {
+				args = append(args, "--foreground-worker")
+			}
+			status, output := start(t, args...).awaitEnd()
+			lines := strings.Split(output, "\n")
+			if status != 1 || lines[len(lines)-1] != want || strings.Count(output, "already in use") != 1 || strings.Contains(output, "level=ERROR") {
+				t.Errorf("%q: status %d:\n%s\nwant last, and once\n%s", args, status, output, want)
+			}
+		}
+	}
+}
+
+// The signals of a master: HUP reloads, USR2 goes over to the program on disk, QUIT ends at once although a request is in flight.
+// None of it is told twice.
+func TestMasterSignals(t *testing.T) {
+	t.Parallel()
+	addr, asked, _ := slowOrigin(t)
+	file := write(t, "gateway.yaml", fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{name: a, cluster: site}]}}\nclusters: {site: {endpoints: [%q]}}\n", addr))
+	c := start(t, "run", "-c", file)
+	web := c.awaitLine(`listening.* address=(127\.0\.0\.1:\d+)`)[1]
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), "name: a", "name: b", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitLine("a worker is ready")
+	c.signal(syscall.SIGHUP)
+	c.awaitLine(`changed.* what=.*b`)
+	c.awaitLine("reloaded")
+	c.signal(syscall.SIGUSR2)
+	c.awaitLine("this master is a new program")
+	slow := ask("http://" + web + "/slow")
+	<-asked
+	begin := time.Now()
+	c.signal(syscall.SIGQUIT)
 	status, output := c.awaitEnd()
-	if status != 1 || !strings.Contains(output, "listeners.main") || !strings.Contains(output, "in use") {
-		t.Errorf("status %d:\n%s", status, output)
+	if d := time.Since(begin); d > patience/2 {
+		t.Errorf("SIGQUIT took %v", d)
+	}
+	if status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if body := <-slow; body == "GET /slow" {
+		t.Error("SIGQUIT has waited")
+	}
+	for text, want := range map[string]int{"- listeners.web.routes[a]": 1, "msg=reloaded": 1, "msg=listening": 2, `msg="a worker is ready"`: 2, `msg="handed over"`: 1} {
+		if n := strings.Count(output, text); n != want {
+			t.Errorf("%s is there %d times, not %d", text, n, want)
+		}
+	}
+	if t.Failed() {
+		t.Log(output)
 	}
 }

@@ -316,7 +316,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 // and goes on with them.
 func (g *Gateway) releaseSockets() {
 	adopt := g.adopter()
-	if g.sockets.foreign {
+	if g.sockets.shared {
 		adopt = nil
 	}
 	g.sockets.closeAll(adopt)

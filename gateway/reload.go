@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,20 @@ type Outcome struct {
 
 // Diff is the changes for people, a line each; empty if nothing changed.
 func (o *Outcome) Diff() string { return DiffText(o.Changes) }
+
+// maxTold bounds the changes that are logged, a line each: a file that was written anew may have thousands.
+const maxTold = 100
+
+// tell logs the changes.
+func (o *Outcome) tell(log *slog.Logger) {
+	for i, c := range o.Changes {
+		if i == maxTold {
+			log.Info("changed", "more", len(o.Changes)-maxTold)
+			return
+		}
+		log.Info("changed", "what", c.String())
+	}
+}
 
 // DiffText is changes for people, a line each.
 func DiffText(changes []config.Change) string {
@@ -110,6 +125,7 @@ func (g *Gateway) Reload(ctx context.Context, c Change) (Outcome, error) {
 	to, err := t.publish()
 	o.Publish, o.Running = time.Since(began), to.running()
 	if err == nil {
+		o.tell(g.log)
 		g.log.Info("reloaded", "config", c.Name, "changes", len(o.Changes), "read", o.Read, "build", o.Build, "publish", o.Publish)
 	}
 	return o, err

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
+	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/observe/applog"
 	"github.com/ringway/ringway/process"
 )
@@ -80,8 +82,9 @@ func (s *Service) Reopen() error { return s.g.Reopen() }
 func (s *Service) Status() any { return s.g.Status() }
 
 // Drain lets what is there finish.
-func (s *Service) Drain(ctx context.Context) error {
+func (s *Service) Drain(ctx context.Context, last bool) error {
 	defer s.log.Close()
+	s.g.sockets.shared = !last
 	if s.yielded { // who asks now is to be answered by the worker that serves
 		s.g.stopAccepting()
 	}
@@ -153,7 +156,7 @@ func listenBy(f process.ListenFunc) ListenFunc {
 		}
 		got, err := f(ctx, list)
 		if err != nil {
-			return nil, err
+			return nil, inOurWords(err, wanted)
 		}
 		out := make([]Socket, 0, len(got))
 		for _, k := range got {
@@ -161,6 +164,27 @@ func listenBy(f process.ListenFunc) ListenFunc {
 		}
 		return out, nil
 	}
+}
+
+// inOurWords says of an error of a listener what it would be if there were no master.
+func inOurWords(err error, wanted []Wanted) error {
+	refused, ok := errors.AsType[*process.ListenError](err)
+	if !ok {
+		return err
+	}
+	for _, w := range wanted {
+		path, unix := strings.CutPrefix(w.Address, unixPrefix)
+		switch {
+		case w.Name != refused.Listener:
+		case w.Name != adminSocket:
+			return errs.Wrapf(refused.Err, "listeners.%s: listen on %s", w.Name, w.Address)
+		case unix:
+			return errs.Wrapf(refused.Err, "listen unix %s", path)
+		default:
+			return errs.Wrapf(refused.Err, "listen tcp %s", w.Address)
+		}
+	}
+	return refused.Err
 }
 
 // hooks have operators' requests carried out by way of the master: only it can end the process for good, and it has to know which

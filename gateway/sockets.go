@@ -43,6 +43,7 @@ type sockets struct {
 	machine Machine
 	log     *slog.Logger
 	foreign bool // another process opens them, and removes the files of Unix sockets
+	shared  bool // another process goes on with them, and with what waits in their queues
 	entries map[ListenerKey]*entry
 	last    uint64 // id of the last socket
 }
@@ -91,7 +92,7 @@ func (s *sockets) open(ctx context.Context, wanted []Wanted, listen ListenFunc) 
 		}
 	}
 	if listen != nil {
-		s.foreign = true
+		s.foreign, s.shared = true, true
 		err = s.receive(ctx, wanted, listen, &back)
 	} else {
 		for _, w := range wanted {

@@ -26,7 +26,7 @@ func (m *master) carryOut(a lifecycle.Action) {
 	case lifecycle.Stop:
 		m.tell(a.Worker, &message.Stop{}, m.wedge)
 	case lifecycle.Drain:
-		m.tell(a.Worker, &message.Drain{}, m.wedge)
+		m.drain(a.Worker)
 	case lifecycle.Resume:
 		m.tell(a.Worker, &message.Resume{}, m.wedge)
 	case lifecycle.ReopenLogs:
@@ -69,6 +69,16 @@ func (m *master) kill(id lifecycle.WorkerID) {
 			m.log.Error("cannot kill a worker", "worker", id, "err", err)
 		}
 	}
+}
+
+// drain has a worker finish. When all is to end, its copies of the sockets become the last ones: who connects from then on is
+// refused, and does not wait in a queue that nobody serves.
+func (m *master) drain(id lifecycle.WorkerID) {
+	last := m.machine.Phase() == "stopping"
+	if last {
+		m.sockets.close()
+	}
+	m.tell(id, &message.Drain{Last: last}, m.wedge)
 }
 
 // wedge is for a worker that does not do as it is told.
@@ -207,7 +217,7 @@ func (m *master) startReload(a lifecycle.StartReload) {
 	if reload.Config == nil {
 		config, err := m.o.Config()
 		if err != nil {
-			m.log.Warn("the configuration cannot be read; nothing has changed", "request", a.Request, "err", err)
+			m.log.Error("not reloaded, nothing has changed", "err", err)
 			m.lastFailure = err.Error()
 			m.reply(a.Request, link.Refuse(message.ReasonInvalid, err))
 			go m.event(done)
@@ -233,7 +243,7 @@ func (m *master) startReload(a lifecycle.StartReload) {
 func (m *master) reloaded(c *child, a lifecycle.StartReload, asked *message.Reload, answer *message.Reloaded, err error) {
 	c.wants = nil
 	if err != nil {
-		m.log.Warn("the configuration was refused; nothing has changed", "request", a.Request, "err", err)
+		m.log.Error("not reloaded, nothing has changed", "err", err)
 		m.lastFailure = err.Error()
 		m.reply(a.Request, link.Refuse(message.ReasonFailed, err))
 	} else {
@@ -242,7 +252,7 @@ func (m *master) reloaded(c *child, a lifecycle.StartReload, asked *message.Relo
 			c.running = Running{Listeners: answer.Listeners, DrainTimeout: answer.DrainTimeout.Duration()}
 			m.lastFailure = ""
 			m.handle(lifecycle.WorkerTuned{Worker: c.id, DrainTimeout: c.running.DrainTimeout})
-			m.log.Info("reloaded", "hash", answer.Hash, "changes", answer.Diff)
+			m.log.Debug("reloaded", "hash", answer.Hash, "changes", answer.Diff) // the worker says it as well
 		}
 		m.reply(a.Request, link.Reply{Message: answer})
 	}

@@ -2,7 +2,9 @@ package process
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -63,7 +65,11 @@ func (m *master) record(a lifecycle.Record) {
 		crash.PID, crash.Status, crash.Started = c.proc.PID(), c.exit.String(), c.started
 		crash.ConfigHash, crash.Stack = c.config.Hash(), lastWords(c.crash)
 	}
-	m.log.Error("a worker has crashed", "worker", crash.Worker, "pid", crash.PID, "reason", crash.Reason, "status", crash.Status, "stack", crash.Stack)
+	level := slog.LevelError
+	if m.machine.Phase() == "ended" {
+		level = slog.LevelDebug // the first one: the master ends, and says why
+	}
+	m.log.Log(context.Background(), level, "a worker has crashed", "worker", crash.Worker, "pid", crash.PID, "reason", crash.Reason, "status", crash.Status, "stack", crash.Stack)
 	if m.crashes = append(m.crashes, crash); len(m.crashes) > maxCrashes {
 		m.crashes = m.crashes[len(m.crashes)-maxCrashes:]
 	}

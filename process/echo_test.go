@@ -281,7 +281,7 @@ func (e *echo) stopAccepting() {
 	e.listeners = map[ListenerKey][]net.Listener{}
 }
 
-func (e *echo) Drain(ctx context.Context) error {
+func (e *echo) Drain(ctx context.Context, _ bool) error {
 	e.mu.Lock()
 	e.stopAccepting()
 	e.mu.Unlock()

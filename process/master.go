@@ -33,6 +33,8 @@ type MasterOptions struct {
 	PIDFile string
 	// ControlPath is the Unix socket that command lines connect to (Dial); empty for none.
 	ControlPath string
+	// ControlOptional goes without the control socket where it cannot be had, with a warning, unless Survive needs it.
+	ControlOptional bool
 	// Survive lets a worker outlive its master and be adopted by the next one, by way of ControlPath. The worker then holds
 	// the control socket as well, so a command line trusts it as it trusts the master.
 	Survive bool
@@ -171,6 +173,10 @@ func (m *master) begin() error {
 	}
 	m.sockets.activated = activated
 	adopted, err := m.takeControl()
+	if err != nil && m.o.ControlOptional && !m.o.Survive {
+		m.log.Warn("no control socket: ringway upgrade reaches this gateway by its admin address and by SIGUSR2 only; set process.control", "path", m.o.ControlPath, "err", err)
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -256,7 +262,7 @@ func (m *master) handle(e lifecycle.Event) {
 		m.carryOut(a)
 	}
 	if after := m.machine.Phase(); after != before {
-		m.log.Info("phase", "from", before, "to", after)
+		m.log.Debug("phase", "from", before, "to", after)
 	}
 	m.confirm()
 }

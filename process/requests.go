@@ -91,7 +91,6 @@ func (m *master) workerHandler(c *child) link.Handler {
 		case *message.Ready:
 			return m.onMaster(ctx, func() { m.ready(c, msg) })
 		case *message.Failed:
-			m.log.Error("a worker cannot serve", "worker", c.id, "err", msg.Text)
 			return m.onMaster(ctx, func() { m.handle(lifecycle.WorkerFailed{Worker: c.id, Reason: msg.Text}) })
 		}
 		return m.operate(ctx, d.Message)
@@ -119,6 +118,9 @@ func (m *master) listen(ctx context.Context, c *child, msg *message.Listen) (rep
 		sockets, fds, err := m.sockets.get(msg.Wanted)
 		if err == nil {
 			fds, err = duplicate(fds)
+		}
+		if e, ok := errors.AsType[*ListenError](err); ok {
+			err = e.refusal()
 		}
 		if err != nil {
 			reply = link.Refuse(message.ReasonFailed, err)

@@ -75,8 +75,9 @@ type Service interface {
 	Reopen() error
 	// Status is how the service is, in a form that encoding/json takes.
 	Status() any
-	// Drain accepts no more, lets what is there finish, and returns when nothing is left. When ctx ends it cuts off.
-	Drain(ctx context.Context) error
+	// Drain accepts no more, lets what is there finish, and returns when nothing is left. When ctx ends it cuts off. last says
+	// that nobody else has the listening sockets: what waits in their queues is served, too.
+	Drain(ctx context.Context, last bool) error
 }
 
 // Connection is a live connection at rest: no bytes of it are in user space but those in State.

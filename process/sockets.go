@@ -43,6 +43,31 @@ func place(k ListenerKey) ListenerKey {
 	return k
 }
 
+// ListenError is why a listener cannot have its sockets.
+type ListenError struct {
+	Listener string
+	Err      error
+}
+
+// Error names the listener.
+func (e *ListenError) Error() string { return fmt.Sprintf("listener %s: %v", e.Listener, e.Err) }
+
+// Unwrap is the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// refusal is how a worker is told.
+func (e *ListenError) refusal() *message.Refusal {
+	return &message.Refusal{Reason: message.ReasonFailed, Text: e.Err.Error(), Listener: e.Listener}
+}
+
+// refusedListen is what a worker was told, as a ListenError if it is about a listener.
+func refusedListen(err error) error {
+	if r, ok := errors.AsType[*message.Refusal](err); ok && r.Listener != "" {
+		return &ListenError{r.Listener, errors.New(r.Text)}
+	}
+	return fmt.Errorf("listen: %w", err)
+}
+
 // get gives the sockets of the listeners that are wanted, and opens what is missing. On failure nothing has changed. The
 // descriptors stay the table's.
 func (t *table) get(wanted []Wanted) (sockets []message.Socket, fds []int, err error) {
@@ -54,7 +79,7 @@ func (t *table) get(wanted []Wanted) (sockets []message.Socket, fds []int, err e
 			for _, back := range slices.Backward(undo) {
 				back()
 			}
-			return nil, nil, fmt.Errorf("listener %s: %w", w.Name, err)
+			return nil, nil, &ListenError{w.Name, err}
 		}
 	}
 	for _, w := range wanted {

@@ -137,9 +137,7 @@ func (w *worker) close() {
 			f.Close()
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sockets.keep(nil)
+	w.letGo()
 }
 
 func (w *worker) hello() *message.Hello {
@@ -183,7 +181,9 @@ func (w *worker) serve(l *link.Link) {
 func (w *worker) watch(l *link.Link) {
 	go func() {
 		<-l.Done()
-		w.lost(l.Err())
+		if err := l.Err(); !errors.Is(err, link.ErrClosed) { // by ourselves, at the end
+			w.lost(err)
+		}
 	}()
 }
 
@@ -243,11 +243,11 @@ func (w *worker) handler(l *link.Link, adopted chan struct{}) link.Handler {
 			}
 			return link.Reply{}
 		case *message.Drain:
-			w.drain("the master says so")
+			w.drain("the master says so", m.Last)
 			return link.Reply{}
 		case *message.Stop:
 			w.stopDrain()
-			w.drain("the master says so, at once")
+			w.drain("the master says so, at once", false)
 			return link.Reply{}
 		case *message.HandOver:
 			return w.handOver(m, d.Descriptors.Take(1)[0])
@@ -299,8 +299,7 @@ func (w *worker) start(c Config) {
 			w.finish(nil) // it was told to end
 			return
 		}
-		w.tell(&message.Failed{Text: err.Error()})
-		w.finish(err)
+		w.fail(err)
 		return
 	}
 	w.mu.Lock()
@@ -311,17 +310,30 @@ func (w *worker) start(c Config) {
 	w.tell(&message.Ready{Listeners: running.Listeners, DrainTimeout: message.Milliseconds(running.DrainTimeout)})
 }
 
-// fail ends the worker because its Service cannot go on.
+// fail ends the worker because its Service cannot go on. Who started it hears of that from the master.
 func (w *worker) fail(reason error) {
-	w.tell(&message.Failed{Text: reason.Error()})
+	if w.tell(&message.Failed{Text: reason.Error()}) {
+		reason = &ReportedError{reason}
+	}
 	w.finish(reason)
 }
 
-// tell sends the master a message; a master that is gone is somebody else's concern.
-func (w *worker) tell(m message.Message) {
-	if err := w.currentLink().Tell(context.Background(), m); err != nil {
+// ReportedError is what RunWorker returns when the master knows, and says, why the worker ends.
+type ReportedError struct{ Err error }
+
+// Error is the reason.
+func (e *ReportedError) Error() string { return e.Err.Error() }
+
+// Unwrap is the reason.
+func (e *ReportedError) Unwrap() error { return e.Err }
+
+// tell sends the master a message, and reports whether it took it; a master that is gone is somebody else's concern.
+func (w *worker) tell(m message.Message) bool {
+	err := w.currentLink().Tell(context.Background(), m)
+	if err != nil {
 		w.log.Warn("the master did not take a message", "type", m.Type(), "err", err)
 	}
+	return err == nil
 }
 
 // finish ends RunWorker; the first reason counts.
@@ -336,7 +348,7 @@ func (w *worker) finish(err error) {
 func (w *worker) listen(ctx context.Context, wanted []Wanted) ([]Socket, error) {
 	m, fds, err := link.Ask[*message.Listeners](ctx, w.currentLink(), &message.Listen{Wanted: wanted})
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, refusedListen(err)
 	}
 	sockets := make([]Socket, 0, len(m.Sockets))
 	for _, s := range m.Sockets {
@@ -384,8 +396,8 @@ func (w *worker) reload(m *message.Reload) link.Reply {
 	return link.Reply{Message: &message.Reloaded{Hash: hash, Diff: out.Diff, Listeners: w.running.Listeners, DrainTimeout: message.Milliseconds(w.running.DrainTimeout)}}
 }
 
-// drain begins to end, once: whatever has the turn gives it up, then the Service drains.
-func (w *worker) drain(why string) {
+// drain begins to end, once: whatever has the turn gives it up, then the Service drains. last: nobody else has its sockets.
+func (w *worker) drain(why string, last bool) {
 	w.drainOnce.Do(func() {
 		w.log.Info("draining", "reason", why)
 		w.stopTurn(errCancelled)
@@ -393,16 +405,24 @@ func (w *worker) drain(why string) {
 			w.turn <- struct{}{}
 			started := w.stateNow() != stateStarting
 			w.enter(stateDraining)
+			w.letGo()
 			if !started {
 				w.finish(nil)
 				return
 			}
-			if err := w.s.Drain(w.cut); err != nil {
+			if err := w.s.Drain(w.cut, last); err != nil {
 				w.log.Warn("drained, but not cleanly", "err", err)
 			}
 			w.finish(nil)
 		}()
 	})
+}
+
+// letGo closes the copies of sockets that an adoption would have needed.
+func (w *worker) letGo() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sockets.keep(nil)
 }
 
 // signalled: without a master nobody else says when to end.
@@ -413,9 +433,9 @@ func (w *worker) signalled(s os.Signal) {
 	switch s {
 	case sys.SIGQUIT:
 		w.stopDrain()
-		w.drain(s.String())
+		w.drain(s.String(), true)
 	case sys.SIGTERM, sys.SIGINT:
-		w.drain(s.String())
+		w.drain(s.String(), true)
 	case sys.SIGUSR1:
 		if err := w.reopen(); err != nil {
 			w.log.Error("cannot reopen", "err", err)

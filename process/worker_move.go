@@ -121,14 +121,14 @@ func (w *worker) lost(err error) {
 	w.mu.Unlock()
 	switch {
 	case held: // the one that serves goes on
-		w.drain(fmt.Sprintf("no master, and another worker serves: %v", err))
+		w.drain(fmt.Sprintf("no master, and another worker serves: %v", err), false)
 	case state == stateDraining:
 	case state == stateYielding:
 		w.lonely()
 	case state == stateReady && w.control != nil:
 		w.orphaned(err)
 	default:
-		w.drain(fmt.Sprintf("no master: %v", err))
+		w.drain(fmt.Sprintf("no master: %v", err), true)
 	}
 }
 
@@ -144,10 +144,10 @@ func (w *worker) lonely() {
 	switch {
 	case !both:
 	case err == nil:
-		w.drain("no master, and another worker serves")
+		w.drain("no master, and another worker serves", false)
 	default:
 		if err := w.resumeService(); err != nil {
-			w.drain(fmt.Sprintf("no master, and cannot resume: %v", err))
+			w.drain(fmt.Sprintf("no master, and cannot resume: %v", err), true)
 			return
 		}
 		w.lost(errNoMaster)
@@ -159,7 +159,7 @@ func (w *worker) orphaned(err error) {
 	w.log.Warn("the master is gone; waiting to be adopted", "err", err)
 	control, err := net.FileListener(w.control)
 	if err != nil {
-		w.drain(fmt.Sprintf("no master, and none can come: %v", err))
+		w.drain(fmt.Sprintf("no master, and none can come: %v", err), true)
 		return
 	}
 	stop := context.AfterFunc(w.active, func() { control.Close() })
@@ -170,7 +170,7 @@ func (w *worker) orphaned(err error) {
 			c, err := control.Accept()
 			if err != nil {
 				if w.active.Err() == nil {
-					w.drain(fmt.Sprintf("no master, and none can come: %v", err))
+					w.drain(fmt.Sprintf("no master, and none can come: %v", err), true)
 				}
 				return
 			}

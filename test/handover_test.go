@@ -50,7 +50,7 @@ func startUpgrades(t *testing.T, driver string) *upgrades {
 	}))
 	config := fmt.Sprintf("listeners:\n  web: {address: 127.0.0.1:0, routes: [{cluster: site}]}\n  local: {address: %q, routes: [{cluster: site}]}\n  db: {address: 127.0.0.1:0, protocol: tcp, cluster: echo}\n"+
 		"clusters: {site: {endpoints: [%q]}, echo: {endpoints: [%q]}}\nprocess: {control: %q}", "unix:"+filepath.Join(u.dir, "web"), origin, serveEcho(t), u.control)
-	u.process = start(t, driver, config, options{master: true, runtime: "drain_timeout: 10s"})
+	u.process = start(t, driver, config, options{runtime: "drain_timeout: 10s"})
 	u.config = u.cmd.Args[3]
 	u.load = &load{web: u.addrs["web"], local: filepath.Join(u.dir, "web"), db: u.addrs["db"], stop: make(chan struct{})}
 	return u
@@ -406,8 +406,8 @@ func (u *upgrades) reload(i int) {
 
 // held is what the worker holds: descriptors and resident bytes.
 func (u *upgrades) held(worker int) (files int, rss int64) {
-	p := &process{t: u.t, cmd: &exec.Cmd{Process: &os.Process{Pid: worker}}}
-	return p.files(), p.rss()
+	u.t.Helper()
+	return filesOf(u.t, worker), rssOf(u.t, worker)
 }
 
 // TestSoak upgrades and reloads all the time while clients of every kind are served, none of which may notice: 10 upgrades and 50
@@ -423,7 +423,7 @@ func TestSoak(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		u := startUpgrades(t, driver)
 		files, rss := u.held(u.serving())
-		ours := u.files()
+		ours := filesOf(t, u.cmd.Process.Pid)
 		u.load.begin(16*scale, scale, min(2, scale), 50*scale/4, 100<<20)
 		began := time.Now()
 		for i := range times {
@@ -437,7 +437,7 @@ func TestSoak(t *testing.T) {
 		u.load.end(t)
 		worker := u.serving()
 		eventually(t, func() error {
-			if n := u.files(); n > ours+2 {
+			if n := filesOf(t, u.cmd.Process.Pid); n > ours+2 {
 				return fmt.Errorf("the master has %d descriptors, it had %d", n, ours)
 			}
 			idle := int(u.metric("ringway_endpoint_connections_idle"))

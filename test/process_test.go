@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,7 +43,7 @@ type options struct {
 	loops   int    // 0: 2
 	runtime string // further keys of runtime, as "drain_timeout: 1s"
 	plain   bool   // without the race detector, for what is measured
-	master  bool   // with a master; else what is started is what serves
+	alone   bool   // one process, without a master
 }
 
 // start runs the binary with the configuration and waits until it accepts. The admin address and the runtime are added.
@@ -94,11 +96,11 @@ func launch(t *testing.T, file string, o options) *process {
 	t.Helper()
 	p := &process{t: t, log: new(output), exited: make(chan struct{})}
 	p.cmd = exec.Command(binary(t, !o.plain), "run", "-c", file)
-	if o.master {
-		p.cmd.Args = append(p.cmd.Args, "--master")
+	if o.alone {
+		p.cmd.Args = append(p.cmd.Args, "--foreground-worker")
 	}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = append(os.Environ(), quickExit)
+	p.cmd.Env = append(os.Environ(), quickExit, "XDG_RUNTIME_DIR="+filepath.Dir(file)) // where its control socket is
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -140,7 +142,10 @@ func (p *process) wait() int {
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its stacks tell what it waits for
+		if worker := p.workerNow(); worker > 0 {
+			_ = syscall.Kill(worker, syscall.SIGABRT) // its stacks tell what it waits for
+		}
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		select {
 		case <-p.exited:
 		case <-time.After(5 * time.Second):
@@ -233,12 +238,41 @@ func eventually(t testing.TB, f func() error) {
 	t.Fatalf("not within %v: %v", patience, err)
 }
 
-// rss is the process's resident memory in bytes.
+// workerNow is the number of the process that serves; 0 if there is none yet.
+func (p *process) workerNow() (pid int) {
+	ready := regexp.MustCompile(`msg="a worker is ready" .*pid=(\d+)`).FindAllStringSubmatch(p.log.String(), -1)
+	if len(ready) > 0 {
+		pid, _ = strconv.Atoi(ready[len(ready)-1][1])
+	}
+	return pid
+}
+
+// worker is the number of the process that serves.
+func (p *process) worker() (pid int) {
+	p.t.Helper()
+	if slices.Contains(p.cmd.Args, "--foreground-worker") {
+		return p.cmd.Process.Pid
+	}
+	eventually(p.t, func() error {
+		if pid = p.workerNow(); pid == 0 {
+			return errors.New("no worker is ready")
+		}
+		return nil
+	})
+	return pid
+}
+
+// rss is the worker's resident memory in bytes.
 func (p *process) rss() int64 {
 	p.t.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	return rssOf(p.t, p.worker())
+}
+
+func rssOf(t *testing.T, pid int) int64 {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
@@ -247,16 +281,21 @@ func (p *process) rss() int64 {
 			return kib << 10
 		}
 	}
-	p.t.Fatal("no VmRSS")
+	t.Fatal("no VmRSS")
 	return 0
 }
 
-// files is the number of the process's descriptors.
+// files is the number of the worker's descriptors.
 func (p *process) files() int {
 	p.t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	return filesOf(p.t, p.worker())
+}
+
+func filesOf(t *testing.T, pid int) int {
+	t.Helper()
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return len(list)
 }

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 					e.Setenv(name, addr)
 				}
 				e.Setenv("RINGWAY_DRIVER", driver)
+				e.Setenv("XDG_RUNTIME_DIR", e.WorkDir) // for the control socket
 				e.Vars = append(e.Vars, quickExit)
 				e.Setenv("ORIGIN", origin)
 				e.Setenv("REFUSING", refuses)

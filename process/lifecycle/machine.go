@@ -299,6 +299,9 @@ func (m *Machine) remove(w *Worker) {
 func (m *Machine) restart(w *Worker, reason string) {
 	m.current = nil
 	if !m.served {
+		if w.Failure == "" { // a status alone says little
+			reason = "the worker: " + reason
+		}
 		m.exit(reason)
 		return
 	}

@@ -57,7 +57,7 @@ var transitions = []struct {
 }{
 	{"first start", nil, boot, "running"},
 	{"first start: it cannot", boot[:1], []step{{WorkerFailed{1, "no such file"}, "timer stop 1 3s"}, {ended(1, "exit status 1"), "record 1: no such file; exit: no such file"}}, "ended"},
-	{"first start: crash", boot[:1], []step{{ended(1, "signal: killed"), "record 1: signal: killed; exit: signal: killed"}}, "ended"},
+	{"first start: crash", boot[:1], []step{{ended(1, "signal: killed"), "record 1: signal: killed; exit: the worker: signal: killed"}}, "ended"},
 	{"first start: hang", boot[:1], []step{{fire(TimerReady, 1), "kill 1"}, {ended(1, "signal: killed"), "record 1: not ready within 30s; exit: not ready within 30s"}}, "ended"},
 	{"first start: asked for others", boot[:1], []step{{Upgrade{3}, "answer r3: the first worker is being started"}, {Reload{Request: 4}, "answer r4: the first worker is being started"}}, "starting"},
 	{"first start: terminated", boot[:1], []step{{Terminate{}, "notify stopping; stop 1; timer stop 1 3s"}, {ended(1, "exit status 0"), "exit"}}, "ended"},

@@ -26,15 +26,20 @@ const (
 type Refusal struct {
 	Reason Reason
 	Text   string // for people; one line, or several of a configuration's faults
+	// Listener is the one that it is about, if it is about one.
+	Listener string
 }
 
 // Type is TypeRefusal.
 func (*Refusal) Type() Type { return TypeRefusal }
 
-// Error is the text.
+// Error is the text, and the listener that it is about.
 func (m *Refusal) Error() string {
-	if m.Text == "" {
+	switch {
+	case m.Text == "":
 		return fmt.Sprintf("refused (reason %d)", m.Reason)
+	case m.Listener != "":
+		return fmt.Sprintf("listener %s: %s", m.Listener, m.Text)
 	}
 	return m.Text
 }
@@ -46,7 +51,7 @@ func (m *Refusal) Is(target error) bool {
 }
 
 func (m *Refusal) append(b []byte) []byte {
-	return putBytes(putUint(b, 1, m.Reason), 2, m.Text)
+	return putBytes(putBytes(putUint(b, 1, m.Reason), 2, m.Text), 3, m.Listener)
 }
 
 func (m *Refusal) parse(r *reader) {
@@ -59,6 +64,8 @@ func (m *Refusal) parse(r *reader) {
 			}
 		case 2:
 			m.Text = r.string()
+		case 3:
+			m.Listener = r.string()
 		default:
 			r.skip()
 		}

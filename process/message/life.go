@@ -69,10 +69,25 @@ func (m *Failed) parse(r *reader) {
 }
 
 // Drain tells a worker to accept no more, to finish what it has, and to end. The Ack says that it has begun.
-type Drain struct{ nothing }
+type Drain struct {
+	// Last: nobody else has the listening sockets any more, so what waits in their queues is the receiver's to serve.
+	Last bool
+}
 
 // Type is TypeDrain.
 func (*Drain) Type() Type { return TypeDrain }
+
+func (m *Drain) append(b []byte) []byte { return putBool(b, 1, m.Last) }
+
+func (m *Drain) parse(r *reader) {
+	for r.next() {
+		if r.id == 1 {
+			m.Last = r.bool()
+		} else {
+			r.skip()
+		}
+	}
+}
 
 // Stop tells a worker to end at once.
 type Stop struct{ nothing }

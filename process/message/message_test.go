@@ -19,12 +19,12 @@ func samples() []Message {
 	ready := Ready{Listeners: []ListenerKey{key, other.ListenerKey}, DrainTimeout: 30_000}
 	return []Message{
 		&Hello{Role: RoleWorker, Min: 1, Max: 3, Features: FeatureConnections | FeatureAdopt, PID: 4711, Product: "ringway 1.2", Generation: 7, StateMin: 1, StateMax: 2},
-		&Ack{}, &Refusal{Reason: ReasonInvalid, Text: "listeners: missing"}, &NotUnderstood{Unknown: 999},
+		&Ack{}, &Refusal{Reason: ReasonInvalid, Text: "listeners: missing"}, &Refusal{Reason: ReasonFailed, Text: "in use", Listener: "web"}, &NotUnderstood{Unknown: 999},
 		&config, &Listen{Wanted: []Wanted{{ListenerKey: key, Sockets: 4, Backlog: 511}, {ListenerKey: other.ListenerKey}}},
 		&Listeners{Sockets: []Socket{socket, other}}, &ready, &Failed{Text: "cannot"},
 		&Reload{Config: &config, Preview: true, IfHash: "abc"},
 		&Reloaded{Hash: "abc", Diff: "+ route", Listeners: []ListenerKey{key}, DrainTimeout: 5},
-		&Drain{}, &Stop{}, &Reopen{}, &Resume{}, &HandOver{Give: true},
+		&Drain{}, &Drain{Last: true}, &Stop{}, &Reopen{}, &Resume{}, &HandOver{Give: true},
 		&Records{Connections: []Record{{ID: 1, Kind: "http1.client", Listener: "web", State: []byte{0, 1}, Descriptors: 1}, {Kind: "tcp.relay", Descriptors: 2}}},
 		&Taken{Refused: []uint64{0, 9}}, &Commit{}, &End{},
 		&Status{}, &StatusAnswer{State: "ready", JSON: []byte("{}")}, &Upgrade{}, &Adopt{},
