@@ -171,6 +171,12 @@ func roam(t *testing.T, from, to loop.NewDriver, multi bool) (unread int) {
 		t.Fatal(err)
 	}
 	peer.Close()
+	eventually(t, "the connection has arrived and is closed", func() (closed bool) { // it may be on its way to a loop, which must not end first
+		for i, e := range r.homes {
+			e.l.On(func() { closed = closed || r.at.Load() == int32(i) && r.c.closed })
+		}
+		return closed
+	})
 	for _, e := range r.homes {
 		e.finish()
 	}
