@@ -207,7 +207,11 @@ func (p *page) heading(path string, s *schema) {
 func (p *page) row(s *schema, prop property, kind string) {
 	value := ""
 	if d := prop.schema.Default; d != nil {
-		value = "`" + strings.Trim(string(d), `"`) + "`"
+		var flat bytes.Buffer
+		if json.Compact(&flat, d) != nil { // a list stands on several lines
+			flat.Write(d)
+		}
+		value = "`" + strings.Trim(flat.String(), `"`) + "`"
 	}
 	for _, r := range s.Required {
 		if r == prop.key {

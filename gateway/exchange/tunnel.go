@@ -1,5 +1,14 @@
 package exchange
 
+import "errors"
+
+// StatusTunnel is the status of a response that is a tunnel: 101 (Switching Protocols), RFC 9110 §15.2.2.
+const StatusTunnel = 101
+
+// ErrSilent is the cause that the inbound side cancels the exchange's task with when nothing has passed through its tunnel for too
+// long: the outbound side then ends its direction in good order instead of breaking it off.
+var ErrSilent = errors.New("nothing has passed through the tunnel for too long")
+
 // Tunnel is what the Owner of a response of status 101 is as well: the outbound side of a tunnel that the upstream has
 // accepted. docs/upgrade.md tells the whole; for the two sides of an exchange it comes to this:
 //
@@ -9,8 +18,8 @@ package exchange
 //     server sends from then on, without length, and Request.Body to Request.Tunnel. In all other cases the response is an
 //     ordinary one, and Request.Tunnel must not have been read: over HTTP/1.1 the next request may stand there.
 //   - Filters that transform bodies may wrap both on the way back.
-//   - The inbound side tells the client (101, or 200 to an extended CONNECT), calls Begin, and sends Response.Body on as it
-//     comes, chunk by chunk. Its io.EOF is the end of that direction only, to be passed on as such (FIN, END_STREAM, close_notify);
+//   - The inbound side tells the client (101, or 200 to an extended CONNECT), calls Begin, which lets go of the response's head, and
+//     sends Response.Body on as it comes, chunk by chunk. Its io.EOF is the end of that direction only, to be passed on as such (FIN, END_STREAM, close_notify);
 //     then Wait is for the other one. The time for which a tunnel may be silent is the inbound side's too, which sees the bytes of
 //     both directions pass; the outbound side waits without bound.
 //
@@ -21,9 +30,9 @@ package exchange
 type Tunnel interface {
 	Owner
 	// Begin carries Request.Body to the upstream from now on, beside the exchange's task, and passes its end on. It is called once
-	// at most, and does not wait. If the body fails, the exchange's task is cancelled with that error.
+	// at most, and does not wait. If that direction fails, on either side, the exchange's task is cancelled with the error. The
+	// slices of the response's head stop being valid.
 	Begin()
-	// Wait waits, in the exchange's task, until the end of Request.Body has been passed on. An error says that the upstream takes
-	// no more.
+	// Wait waits, in the exchange's task, until the end of Request.Body has been passed on. Its error is the task's cause.
 	Wait() error
 }

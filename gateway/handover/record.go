@@ -10,6 +10,7 @@ const (
 	HTTP1    = "http1"    // a client's, between two requests
 	Waiting  = "waiting"  // a client's, of layer 4, that has yet to say where it is to go
 	Relay    = "relay"    // a client's and an upstream's, between two messages
+	Upgraded = "upgraded" // a client's and an upstream's after an upgrade of HTTP/1.1, between two messages
 	Upstream = "upstream" // an idle one of a pool
 )
 
@@ -52,6 +53,19 @@ type Tunnel struct {
 	Retries     int           `json:"retries,omitempty"`
 	Age         time.Duration `json:"age"`               // nanoseconds since the client came
 	Opening     time.Duration `json:"opening,omitempty"` // nanoseconds that the upstream took to be reached
+}
+
+// Upgrade is the state of an Upgraded one. Of the Tunnel in it, ID, Forwarded and what concerns a server name do not apply; Opening
+// is how long the upstream took to accept.
+type Upgrade struct {
+	Tunnel
+	RequestID string `json:"request_id"`
+	Method    string `json:"method"`
+	Host      string `json:"host,omitempty"`
+	Path      string `json:"path"` // the request's target, with its query
+	Protocol  string `json:"protocol"`
+	Referer   string `json:"referer,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
 }
 
 // Pooled is the state of an Upstream.

@@ -64,6 +64,10 @@ func (s *session) serve(t *loop.Task) bool {
 	if err != nil && !gone(err) {
 		t.ClearCause() // what ended the exchange is answered
 	}
+	if err == nil && r.Response.Status == exchange.StatusTunnel {
+		r.tunnel()
+		return false
+	}
 	keep := r.respond(err)
 	r.DropResponse()
 	keep = keep && r.finishBody()
@@ -87,6 +91,10 @@ func (r *h1Request) begin() {
 		r.Request.Body, r.Request.ContentLength = &r.body, in.ContentLength
 	case http1.Chunked:
 		r.Request.Body, r.Request.ContentLength = &r.body, -1
+	case http1.NoBody: // with a body, the upgrade would begin behind it: the server may ignore it
+		if in.Upgrade {
+			r.Request.Tunnel = &r.body
+		}
 	}
 	r.enter(r, r.s)
 }
@@ -174,7 +182,4 @@ func codeOf(e *http1.Error) errs.Code {
 }
 
 // recordAll counts the exchange and logs it.
-func (r *h1Request) recordAll() {
-	in := &r.in
-	r.record(received{in.MethodToken, in.Authority, in.Target, &in.Fields, int64(in.HeadLen), r.body.Read()})
-}
+func (r *h1Request) recordAll() { r.record(r.received()) }

@@ -19,6 +19,8 @@ type Target struct {
 	Name    string
 	Cluster string
 	Chain   filter.Chain
+
+	upgrades route.Upgrades
 }
 
 // Config is what a listener needs on one loop.
@@ -126,6 +128,8 @@ func (h *Handler) Label() string { return h.Name }
 func (h *Handler) Snapshot() metrics.ListenerCounters {
 	c := h.Counters
 	c.Paused, c.Capped = h.gate.Waits()
+	c.BytesIn += c.Tunnels.BytesIn
+	c.BytesOut += c.Tunnels.BytesOut
 	return c
 }
 
@@ -160,9 +164,12 @@ func (h *Handler) Conns() int { return len(h.sessions) }
 func (h *Handler) CloseAll() {
 	h.endTerms()
 	for s := range h.sessions {
-		if s.active {
+		switch {
+		case s.tunnel != nil:
+			s.tunnel.relay.Stop()
+		case s.active:
 			h.n.Loop.Cancel(s.task, loop.ErrStopped)
-		} else {
+		default:
 			s.c.Abort()
 		}
 	}

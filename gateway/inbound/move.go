@@ -21,7 +21,7 @@ func (h *Handler) Yield(to handover.Taker) {
 func (h *Handler) Movable() int {
 	n := 0
 	for s := range h.sessions {
-		if s.plain() && !s.stays {
+		if s.plain() && !s.stays && (s.tunnel == nil || !s.tunnel.ended) {
 			n++
 		}
 	}
@@ -55,12 +55,9 @@ func (h *Handler) Receive(fd int32, unix bool, state *handover.Client) error {
 	if err != nil {
 		return err
 	}
-	h.Counters.Accepted++
-	h.Counters.Active++
-	s := &session{h: h, c: c, under: c, door: h.gate.Enter(), requests: state.Requests, header: state.Header}
+	s := h.arrive(c)
+	s.requests, s.header = state.Requests, state.Header
 	s.client, _ = netip.ParseAddrPort(state.Source) // without it, who opened the connection
-	h.sessions[s] = struct{}{}
-	c.OnClosed = s.closed
 	s.rest()
 	if len(c.Buffered()) > 0 && !s.leaving {
 		s.Readable(c)
@@ -68,11 +65,25 @@ func (h *Handler) Receive(fd int32, unix bool, state *handover.Client) error {
 	return nil
 }
 
+// arrive makes the session of a connection that comes from another process.
+func (h *Handler) arrive(c *conn.Conn) *session {
+	h.Counters.Accepted++
+	h.Counters.Active++
+	s := &session{h: h, c: c, under: c, door: h.gate.Enter()}
+	h.sessions[s] = struct{}{}
+	c.OnClosed = s.closed
+	return s
+}
+
 // plain reports whether bytes lie on the wire as they are read.
 func (s *session) plain() bool { return s.shake == nil && s.info == nil && s.c == conn.Stream(s.under) }
 
 // leave takes the connection out of the loop, if it is at rest and to be given.
 func (s *session) leave() bool {
+	if s.tunnel != nil {
+		s.tunnel.leave()
+		return s.leaving
+	}
 	if s.h.to == nil || s.active || s.stays || s.leaving || !s.plain() || s.c.Closed() || s.under.Detach(s.left) != nil {
 		return false
 	}
@@ -107,6 +118,10 @@ func (s *session) left(c *conn.Conn) {
 
 // back serves on here. It is not given again.
 func (s *session) back() {
+	if s.tunnel != nil {
+		s.tunnel.back()
+		return
+	}
 	s.leaving = false
 	if s.c.Closed() {
 		return

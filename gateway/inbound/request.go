@@ -82,10 +82,13 @@ func (r *request) handle() error {
 	}
 	target := &r.terms.Targets[rule.Index]
 	r.Route = target.Name
+	if err := r.offer(target); err != nil {
+		return err
+	}
 	if err := target.Chain.Handle(&r.Exchange); err != nil {
 		return err
 	}
-	if r.Response.Status < 200 || r.Response.Status > 999 {
+	if (r.Response.Status < 200 || r.Response.Status > 999) && !r.tunnelled() {
 		return errs.New(errs.Internal, "the route's filters left no final response")
 	}
 	return nil
@@ -155,11 +158,16 @@ func (r *request) record(in received) {
 }
 
 func (r *request) log(now int64, in received) {
-	h := r.h
+	rec := r.entry(now, in)
+	r.h.access.Push(&rec)
+}
+
+// entry is what the log says. Its texts are the request's.
+func (r *request) entry(now int64, in received) accesslog.Record {
 	rec := accesslog.Record{
 		Time: time.Now().UnixNano() - (now - r.Start), Duration: now - r.Start, Client: r.Peer,
 		Method: in.method, Host: in.host, Path: in.target, Protocol: r.Request.Protocol,
-		Listener: h.Name, Route: r.Route, Cluster: r.Cluster, Upstream: r.Endpoint,
+		Listener: r.Listener, Route: r.Route, Cluster: r.Cluster, Upstream: r.Endpoint,
 		Status: uint16(r.status), Retries: uint16(r.Retries), BytesIn: uint64(in.body), BytesOut: uint64(r.sent),
 	}
 	if r.HeadAt > 0 {
@@ -172,5 +180,5 @@ func (r *request) log(now int64, in received) {
 	rec.UserAgent, _ = in.fields.Get(header.UserAgent)
 	r.note = r.AppendID(r.note[:0])
 	rec.RequestID = r.note
-	h.access.Push(&rec)
+	return rec
 }

@@ -38,6 +38,7 @@ type session struct {
 	info     *secure.Info       // what that has settled; nil: plain
 	leaving  bool               // it is on its way out of the loop, to another process
 	stays    bool               // it cannot be handed over
+	tunnel   *tunnel            // what it has become after an upgrade; it counts as active then
 	requests int
 	client   netip.AddrPort // who opened the connection, or whom the PROXY header names
 	peer     []byte         // the client's address as text
@@ -117,7 +118,9 @@ func (s *session) Run(t *loop.Task) {
 	}
 	for n := 1; ; n++ {
 		if !s.serve(t) {
-			s.end(t)
+			if s.tunnel == nil {
+				s.end(t)
+			}
 			return
 		}
 		if s.h.closes {

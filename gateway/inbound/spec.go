@@ -21,6 +21,7 @@ type Spec struct {
 	Routes    []route.Spec       `yaml:"routes" doc:"Where requests go, and sessions by their server name; the most specific route wins, then the first."`
 	TLS       *secure.Spec       `yaml:"tls" doc:"HTTP: speak TLS with the clients; default: plain."`
 	Proxy     *preface.ProxySpec `yaml:"proxy_protocol" doc:"Expect a PROXY header at the start of connections from proxies, and take the client's address from it."`
+	Upgrades  route.Upgrades     `yaml:"upgrades" doc:"HTTP: protocols that requests may go over to (field Upgrade, extended CONNECT); then the gateway passes bytes on, both ways. What is not here is left out of the request."`
 	Timeouts  Timeouts           `yaml:"timeouts" doc:"How long clients may take."`
 	Limits    Limits             `yaml:"limits" doc:"Bounds of what clients may send and hold."`
 	Forwarded ForwardedSpec      `yaml:"forwarded" doc:"What upstreams are told of the client, in HTTP."`
@@ -29,7 +30,9 @@ type Spec struct {
 }
 
 // SetDefaults fills in what a listener has where the file is silent.
-func (s *Spec) SetDefaults() { s.Protocol, s.HalfClose, s.Backlog = HTTP, Cancel, 4096 }
+func (s *Spec) SetDefaults() {
+	s.Protocol, s.HalfClose, s.Backlog, s.Upgrades = HTTP, Cancel, 4096, route.Upgrades{"websocket"}
+}
 
 // Validate reports what is wrong with the listener by itself.
 func (s *Spec) Validate(c *config.Check) {
@@ -115,7 +118,7 @@ type Timeouts struct {
 	Write       config.Duration `yaml:"write" doc:"HTTP: for every wait to send more of a response."`
 	ProxyHeader config.Duration `yaml:"proxy_header" doc:"For the PROXY header, where one is expected."`
 	ClientHello config.Duration `yaml:"client_hello" doc:"Layer 4: for the TLS ClientHello, where routes have an sni. A client that has sent nothing by then goes to the route without one."`
-	Tunnel      config.Duration `yaml:"tunnel" doc:"Layer 4: without a byte in either direction."`
+	Tunnel      config.Duration `yaml:"tunnel" doc:"Layer 4, and HTTP after an upgrade: without a byte in either direction."`
 }
 
 // SetDefaults fills in 15 s for heads, 75 s between requests and a minute for the rest of HTTP; 5 s for what stands before a

@@ -23,6 +23,7 @@ var foreignKeys = map[Protocol][]foreign{
 	TCP: {
 		{"", "tls", "a tcp listener passes TLS on as it is, and can route it by sni; to end it here make it protocol: http"},
 		{"", "forwarded", "a tcp listener has no header fields to tell of the client; give the cluster send_proxy, or make it protocol: http"},
+		{"", "upgrades", "a tcp listener passes every protocol on; leave it out"},
 		{"", "half_close", "a tcp listener always passes the end of a side on; leave it out"},
 		{"timeouts", "request_head", readsNothing},
 		{"timeouts", "idle", "a tcp listener has no time between requests; a session without a byte is bounded by tunnel"},
@@ -38,11 +39,11 @@ var foreignKeys = map[Protocol][]foreign{
 		{"routes", "path_regex", readsNothing},
 		{"routes", "method", readsNothing},
 		{"routes", "filters", readsNothing},
+		{"routes", "upgrades", readsNothing},
 	},
 	HTTP: {
 		{"", "cluster", "an http listener goes to clusters by routes: write routes: [{cluster: %s}]"},
 		{"timeouts", "client_hello", noSessions},
-		{"timeouts", "tunnel", noSessions},
 		{"limits", "client_hello", noSessions},
 		{"routes", "sni", "an http listener routes by host; or make it protocol: tcp to pass TLS through"},
 	},

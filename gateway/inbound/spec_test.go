@@ -29,7 +29,7 @@ func TestValidate(t *testing.T) {
 		{"{address: ':80', rotes: [{cluster: c}]}", `l.yaml:1:18: rotes: unknown key; did you mean "routes"?`},
 		{"{address: ':80', cluster: c}", "l.yaml:1:27: cluster: an http listener goes to clusters by routes: write routes: [{cluster: c}]"},
 		{"{address: ':80', routes: [{sni: a, cluster: c}]}", "l.yaml:1:33: routes[0].sni: an http listener routes by host; or make it protocol: tcp to pass TLS through"},
-		{"{address: ':80', " + routes + ", timeouts: {tunnel: 1h}}", "l.yaml:1:61: timeouts.tunnel: " + noSessions},
+		{"{address: ':80', " + routes + ", timeouts: {tunnel: 1h}, upgrades: []}", ""},
 		{"{address: ':80', " + routes + ", limits: {client_hello: 1KiB}}", "l.yaml:1:65: limits.client_hello: " + noSessions},
 
 		{"{address: ':80', protocol: tcp, cluster: c}", ""},

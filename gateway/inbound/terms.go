@@ -27,7 +27,7 @@ type Terms struct {
 	hsts    []byte             // nil: not said
 }
 
-type times struct{ head, idle, read, write, proxy time.Duration }
+type times struct{ head, idle, read, write, proxy, tunnel time.Duration }
 
 // NewTerms makes the terms of s. table was compiled from its routes, and targets are in their order; tls makes its connections
 // TLS, nil for none. It may be called outside the loop.
@@ -36,7 +36,7 @@ func NewTerms(s *Spec, table *route.Table, targets []Target, tls *secure.Termina
 	lim.MaxHead, lim.MaxLine, lim.MaxFields = int(s.Limits.Head), int(s.Limits.Line), s.Limits.Fields
 	t := &s.Timeouts
 	terms := &Terms{Table: table, Targets: targets, http1: lim, bodyMax: int64(s.Limits.Body), half: s.HalfClose, maxReqs: s.Limits.Requests,
-		times:   times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std(), proxy: t.ProxyHeader.Std()},
+		times:   times{head: t.RequestHead.Std(), idle: t.Idle.Std(), read: t.Read.Std(), write: t.Write.Std(), proxy: t.ProxyHeader.Std(), tunnel: t.Tunnel.Std()},
 		forward: newForwarder(&s.Forwarded),
 		proxies: preface.NewPolicy(s.Proxy),
 		tls:     tls,
@@ -45,6 +45,9 @@ func NewTerms(s *Spec, table *route.Table, targets []Target, tls *secure.Termina
 		terms.hsts = s.TLS.HSTS.Value()
 	}
 	for i := range targets {
+		if targets[i].upgrades = s.Routes[i].Upgrades; targets[i].upgrades == nil {
+			targets[i].upgrades = s.Upgrades
+		}
 		if targets[i].Name == "" {
 			targets[i].Name = "#" + strconv.Itoa(i)
 		}

@@ -36,12 +36,15 @@ func (p *pump) start() {
 func (p *pump) Run(t *loop.Task) {
 	p.out.Task, p.err = t, errPanicked
 	defer p.ended(t) // also when a filter's body panics: the exchange's task waits for it
-	p.err = p.out.Send()
+	if p.err = p.out.Send(); p.err == nil && p.tx.tunnel {
+		p.err = p.tx.k.CloseWrite()
+	}
 }
 
 func (p *pump) ended(t *loop.Task) {
 	p.running, p.failed = false, p.err != nil
-	if p.err == nil {
+	if p.err == nil && p.tx.tunnel { // the upstream has been told, and answers when it likes
+	} else if p.err == nil {
 		p.tx.sent()
 	} else if cause := p.fatal(t); cause != nil {
 		t.Loop().Cancel(p.main.Handle(), cause)
@@ -59,6 +62,9 @@ func (p *pump) fatal(t *loop.Task) error {
 	var source *http1io.SourceError
 	if t.Cause() == nil && errors.As(p.err, &source) {
 		return RequestBodyError(source.Err)
+	}
+	if t.Cause() == nil && p.tx.tunnel {
+		return errs.From(errs.UpstreamReset, p.err, "send through the tunnel to "+p.tx.k.Endpoint.Name)
 	}
 	return nil
 }

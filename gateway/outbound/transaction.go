@@ -33,6 +33,9 @@ type transaction struct {
 	set  *upstream.Settings // those that it began with
 	open bool
 	wait bool // for the response's head
+
+	tunnel bool   // the server has gone over to another protocol
+	answer []byte // to the WebSocket key that was made up; nil: the client's own went along
 }
 
 // carry sends the request over k and reads the response's head. On failure k is gone.
@@ -94,6 +97,9 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 		if tx.resp.Status >= 200 {
 			break
 		}
+		if tx.resp.Status == exchange.StatusTunnel {
+			return true, tx.accepted()
+		}
 		if interims == maxInterims {
 			return true, errInterims
 		}
@@ -121,15 +127,11 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 const maxInterims = 64
 
 var (
-	errSwitched = errors.New("upstream switched protocols without being asked")
 	errInterims = errors.New("upstream sent interim responses without end")
 )
 
 // interim passes a 1xx response on.
 func (tx *transaction) interim() error {
-	if tx.resp.Status == 101 {
-		return errSwitched
-	}
 	err := tx.x.Client.Informational(tx.resp.Status, &tx.resp.Fields)
 	tx.head.Free()
 	if err != nil {
@@ -190,6 +192,9 @@ func (tx *transaction) requestHead() (*buf.Block, error) {
 	}
 	out := http1.AppendRequestLine(b.Bytes[:0], r.MethodToken, r.Path, r.Query, r.HasQuery)
 	out = http1.AppendFields(out, f)
+	if r.Upgrade != nil {
+		out = tx.appendUpgrade(out)
+	}
 	if f.Count(header.Host) == 0 {
 		out = append(out, "Host: "...)
 		out = append(out, tx.k.Endpoint.Host()...)
@@ -220,10 +225,13 @@ func (tx *transaction) Close() {
 
 func (tx *transaction) close(reusable bool) {
 	tx.open, tx.wait = false, false
-	if !tx.pump.stop(tx.x) {
-		reusable = false
-	}
+	sent := tx.pump.stop(tx.x)
+	reusable = reusable && sent && !tx.tunnel
 	tx.body.Close()
+	if tx.tunnel {
+		tx.endTunnel(sent)
+	}
+	tx.answer = nil
 	tx.head.Free()
 	tx.x, tx.set = nil, nil
 	tx.k.Release(reusable)

@@ -17,6 +17,7 @@ type Spec struct {
 	Method    string        `yaml:"method" doc:"Method that it is for, such as GET; default: any."`
 	SNI       string        `yaml:"sni" doc:"Layer 4: server name in the TLS ClientHello that it is for: example.com, or *.example.com for every name below it; default: any other, and connections that are not TLS."`
 	Filters   []table.Entry `yaml:"filters" doc:"Filters that the request passes, in this order."`
+	Upgrades  Upgrades      `yaml:"upgrades" doc:"Protocols that its requests may go over to, instead of the listener's; []: none."`
 	Cluster   string        `yaml:"cluster" doc:"Cluster that answers; it may be left out if a filter answers."`
 }
 

@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/ringway/ringway/observe/metrics"
+)
+
+// way is how the two sides of a tunnel are carried: where both are plain a relay has it, and tasks have it otherwise.
+type way struct {
+	driver        DriverName
+	tlsIn, tlsOut bool
+	authority     *authority
+	site          *pair
+}
+
+// eachWay runs f on every driver, with each side plain and encrypted.
+func eachWay(t *testing.T, f func(t *testing.T, w *way)) {
+	ca := newAuthority(t)
+	site := ca.issue("site", false, nil, "localhost", "127.0.0.1")
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		for _, w := range []way{{tlsIn: false}, {tlsIn: true}, {tlsOut: true}, {tlsIn: true, tlsOut: true}} {
+			w.driver, w.authority, w.site = d, ca, site
+			t.Run(fmt.Sprintf("%s to %s", word(w.tlsIn), word(w.tlsOut)), func(t *testing.T) { f(t, &w) })
+		}
+	})
+}
+
+func word(tls bool) string {
+	if tls {
+		return "TLS"
+	}
+	return "plain"
+}
+
+// start runs a gateway in front of an origin of the way's.
+func (w *way) start(t *testing.T, extra with, origin string) *rig {
+	t.Helper()
+	if w.tlsIn {
+		extra.listener = strings.TrimPrefix(extra.listener+", tls: {certificates: ["+w.site.yaml()+"]}", ", ")
+	}
+	if w.tlsOut {
+		extra.cluster = strings.TrimPrefix(extra.cluster+fmt.Sprintf(", tls: {ca: '%s'}", w.authority.file("ca.pem")), ", ")
+	}
+	return start(t, w.driver, extra, origin)
+}
+
+// dial connects a client to the gateway.
+func (w *way) dial(r *rig) *client {
+	r.Helper()
+	if !w.tlsIn {
+		return r.dial()
+	}
+	c, _ := r.dialTLS(w.authority.trusting("localhost"))
+	return c
+}
+
+// origin serves each connection with f.
+func (w *way) origin(t *testing.T, f func(c *client)) string {
+	t.Helper()
+	if !w.tlsOut {
+		return origin(t, f)
+	}
+	return origin(t, func(c *client) {
+		s := tls.Server(c.Conn, &tls.Config{Certificates: []tls.Certificate{w.site.Certificate}})
+		defer func() { _ = s.Close() }()
+		if s.Handshake() == nil {
+			f(&client{Conn: s, t: t, br: bufio.NewReader(s), server: true})
+		}
+	})
+}
+
+// switches accepts every upgrade and then goes on with f.
+func (w *way) switches(t *testing.T, f func(c *client)) string {
+	return w.origin(t, func(c *client) {
+		c.head()
+		c.send("%s", switching)
+		f(c)
+	})
+}
+
+const (
+	asking    = "GET /chat?room=1 HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+
+// upgrade asks for WebSocket, and wants it.
+func (c *client) upgrade() {
+	c.t.Helper()
+	c.send("%s", asking)
+	if got := c.head(); got != strings.ReplaceAll(switching, "\r\n", "\n") {
+		c.t.Fatalf("answered by %q", got)
+	}
+}
+
+// finish ends the sending side.
+func (c *client) finish() {
+	switch k := c.Conn.(type) {
+	case *tls.Conn:
+		_ = k.CloseWrite()
+	case *net.TCPConn:
+		_ = k.CloseWrite()
+	}
+}
+
+// tunnels are the counters of the listener "in".
+func (r *rig) tunnels() metrics.TunnelCounters {
+	s := r.g.Snapshot()
+	return s.Listeners[0].Tunnels
+}
+
+// wantTunnels waits until n tunnels have ended so, none in any other way, and none is open.
+func (r *rig) wantTunnels(n uint64, end metrics.SessionEnd) {
+	r.Helper()
+	eventually(r, fmt.Sprintf("%d tunnels end with %v: %+v", n, end, r.tunnels()), func() bool { c := r.tunnels(); return c.Ends[end] == n && c.Open == 0 })
+	c := r.tunnels()
+	for e, count := range c.Ends {
+		if metrics.SessionEnd(e) != end && count > 0 {
+			r.Errorf("%d tunnels ended with %v", count, metrics.SessionEnd(e))
+		}
+	}
+}
+
+// abort breaks a connection off, below TLS if there is any.
+func abort(c *client) {
+	raw := c.Conn
+	if k, ok := raw.(*tls.Conn); ok {
+		raw = k.NetConn()
+	}
+	_ = raw.(*net.TCPConn).SetLinger(0)
+	_ = raw.Close()
+}
+
+// newPatience is a context for Drain, and what ends it.
+func newPatience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}
