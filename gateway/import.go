@@ -9,6 +9,7 @@ import (
 	"github.com/ringway/ringway/gateway/handover"
 	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/inbound/tcp"
+	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/process"
 )
 
@@ -24,6 +25,7 @@ type incoming struct {
 	process.Connection
 	client *handover.Client
 	tunnel *handover.Tunnel
+	after  *handover.Upgrade
 	pooled *handover.Pooled
 	unix   bool // the client's connection is one of a Unix socket
 }
@@ -61,6 +63,11 @@ func (p *plan) understand(c process.Connection) (in *incoming, err error) {
 		protocol, fds = inbound.TCP, 2
 		if in.tunnel, err = handover.Decode[handover.Tunnel](c.State); err == nil {
 			err = p.knows(in.tunnel.Cluster, in.tunnel.Endpoint)
+		}
+	case handover.Upgraded:
+		protocol, fds = inbound.HTTP, 2
+		if in.after, err = handover.Decode[handover.Upgrade](c.State); err == nil {
+			err = p.knows(in.after.Cluster, in.after.Endpoint)
 		}
 	case handover.Upstream:
 		if in.pooled, err = handover.Decode[handover.Pooled](c.State); err == nil {
@@ -148,29 +155,40 @@ func (g *Gateway) arrive(p *part, in *incoming) {
 var errGone = errors.New("the configuration has no place for it any more")
 
 func (p *part) receive(in *incoming) error {
+	first := int32(in.Fds[0])
 	if in.Kind == handover.Upstream {
-		c := p.clusters[in.pooled.Cluster]
-		if c == nil || c.Named(in.pooled.Endpoint) == nil {
-			return errGone
+		if to := p.endpoint(in.pooled.Cluster, in.pooled.Endpoint); to != nil {
+			return to.Receive(first, in.pooled.Requests)
 		}
-		return c.Named(in.pooled.Endpoint).Receive(int32(in.Fds[0]), in.pooled.Requests)
+		return errGone
 	}
 	switch h := p.named(in.Listener).(type) {
 	case *inbound.Handler:
-		if in.Kind == handover.HTTP1 {
-			return h.Receive(int32(in.Fds[0]), in.unix, in.client)
+		switch in.Kind {
+		case handover.HTTP1:
+			return h.Receive(first, in.unix, in.client)
+		case handover.Upgraded:
+			if to := p.endpoint(in.after.Cluster, in.after.Endpoint); to != nil {
+				return h.ReceiveUpgraded([2]int32{first, int32(in.Fds[1])}, in.unix, to, in.after)
+			}
 		}
 	case *tcp.Handler:
 		switch in.Kind {
 		case handover.Waiting:
-			return h.ReceiveWaiting(int32(in.Fds[0]), in.unix, in.client)
+			return h.ReceiveWaiting(first, in.unix, in.client)
 		case handover.Relay:
-			c := p.clusters[in.tunnel.Cluster]
-			if c == nil || c.Named(in.tunnel.Endpoint) == nil {
-				return errGone
+			if to := p.endpoint(in.tunnel.Cluster, in.tunnel.Endpoint); to != nil {
+				return h.ReceiveRelay([2]int32{first, int32(in.Fds[1])}, in.unix, to, in.tunnel)
 			}
-			return h.ReceiveRelay([2]int32{int32(in.Fds[0]), int32(in.Fds[1])}, in.unix, c.Named(in.tunnel.Endpoint), in.tunnel)
 		}
 	}
 	return errGone
+}
+
+// endpoint is an endpoint of a cluster, nil if the loop has none such.
+func (p *part) endpoint(cluster, name string) *upstream.Endpoint {
+	if c := p.clusters[cluster]; c != nil {
+		return c.Named(name)
+	}
+	return nil
 }

@@ -65,6 +65,10 @@ func TestImportRefuses(t *testing.T) {
 		{"what a later version tells is skipped", process.Connection{Kind: handover.HTTP1, Listener: "web", State: []byte(`{"later":[1]}`)}, 1, true},
 		{"waiting session", process.Connection{Kind: handover.Waiting, Listener: "db", State: []byte(`{}`)}, 1, true},
 		{"relay", process.Connection{Kind: handover.Relay, Listener: "db", State: relay("out", "127.0.0.1:9")}, 2, true},
+		{"upgraded", process.Connection{Kind: handover.Upgraded, Listener: "web", State: relay("out", "127.0.0.1:9")}, 2, true},
+		{"upgraded at layer 4", process.Connection{Kind: handover.Upgraded, Listener: "db", State: relay("out", "127.0.0.1:9")}, 2, false},
+		{"upgraded with one descriptor", process.Connection{Kind: handover.Upgraded, Listener: "web", State: relay("out", "127.0.0.1:9")}, 1, false},
+		{"upgraded of no such endpoint", process.Connection{Kind: handover.Upgraded, Listener: "web", State: relay("out", "127.0.0.1:10")}, 2, false},
 		{"pooled", process.Connection{Kind: handover.Upstream, State: pooled("out", "127.0.0.1:9")}, 1, true},
 		{"unknown kind", process.Connection{Kind: "http9", Listener: "web", State: []byte(`{}`)}, 1, false},
 		{"no such listener", process.Connection{Kind: handover.HTTP1, Listener: "gone", State: []byte(`{}`)}, 1, false},
@@ -100,13 +104,13 @@ func FuzzImport(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, kind := range []string{handover.HTTP1, handover.Waiting, handover.Relay, handover.Upstream, "other"} {
+	for _, kind := range []string{handover.HTTP1, handover.Waiting, handover.Relay, handover.Upgraded, handover.Upstream, "other"} {
 		f.Add(kind, "web", []byte(`{"unread":"AAAA","requests":1,"source":"1.2.3.4:5"}`), 1)
 		f.Add(kind, "db", handover.Encode(&handover.Tunnel{Cluster: "out", Endpoint: "127.0.0.1:9"}), 2)
 	}
 	f.Fuzz(func(t *testing.T, kind, listener string, state []byte, fds int) {
 		in, err := p.understand(process.Connection{Kind: kind, Listener: listener, State: state, Fds: make([]int, max(fds, 0)%5)})
-		if err == nil && in.client == nil && in.tunnel == nil && in.pooled == nil {
+		if err == nil && in.client == nil && in.tunnel == nil && in.after == nil && in.pooled == nil {
 			t.Error("it was taken, and nothing is known of it")
 		}
 	})
