@@ -103,6 +103,7 @@ func (g *Gateway) handler(a *assembly, name string, from, to *plan) (h handler, 
 		t = inbound.New(p.net, inbound.Config{Name: name, Log: g.log, IDs: ids()})
 	}
 	terms := inbound.NewTerms(s, to.tables[name], a.targets(s.Routes), a.terminator(name, to))
+	terms.Challenges = g.acme.Challenges()
 	a.terms = append(a.terms, func() { t.Apply(terms) })
 	return t, kept
 }

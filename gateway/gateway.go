@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/secure/acme"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/admin"
@@ -55,6 +56,7 @@ type Gateway struct {
 	blocking *loop.Blocking
 	dog      *loop.Watchdog // one for all loops; nil: none
 	metrics  http.Handler
+	acme     *acme.Registry
 	started  time.Time
 	draining atomic.Bool
 
@@ -100,6 +102,7 @@ func (s *state) everyone() []*part { return slices.Concat(s.parts, s.retired) }
 // behind.
 func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
 	g := &Gateway{log: o.Log, options: o, turn: make(chan struct{}, 1), started: time.Now(), now: &state{}, past: newPast(), overrides: overrides{}, shut: o.Held}
+	g.acme = acme.NewRegistry(g.log)
 	g.background, g.cancel = context.WithCancel(context.Background())
 	if err := g.chooseMachine(spec, o.Machine); err != nil {
 		return nil, err
@@ -363,9 +366,11 @@ func (g *Gateway) close() {
 	}
 	g.blocking.Close()
 	if now.plan == nil {
+		g.acme.Close()
 		return
 	}
 	now.plan.closeSecure(nil)
+	g.acme.Close()
 	if err := now.plan.access.Close(); err != nil {
 		g.log.Error("access log", "err", err)
 	}

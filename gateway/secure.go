@@ -1,6 +1,11 @@
 package gateway
 
-import "github.com/ringway/ringway/gateway/secure"
+import (
+	"strings"
+
+	"github.com/ringway/ringway/gateway/inbound"
+	"github.com/ringway/ringway/gateway/secure"
+)
 
 // loadSecure loads the certificates of listeners that speak TLS. One whose TLS is said as before goes on with what it has,
 // tickets included; what it says anew begins with the tickets of before.
@@ -11,9 +16,9 @@ func (g *Gateway) loadSecure(p, before *plan) error {
 		if s.TLS == nil {
 			continue
 		}
-		o := secure.Options{Listener: name, Log: g.log}
+		o := secure.Options{Listener: name, Log: g.log, ACME: g.acme, Names: s.CertificateNames()}
 		if old := before.secured(name); old != nil {
-			if old.Same(s.TLS) {
+			if old.Same(s.TLS, o.Names) {
 				old.Refresh()
 				p.secure[name] = old
 				continue
@@ -27,7 +32,33 @@ func (g *Gateway) loadSecure(p, before *plan) error {
 			return err
 		}
 	}
+	g.warnUnproven(p)
 	return nil
+}
+
+// warnUnproven tells who wants certificates from an authority that it will find nobody where it looks, unless something outside
+// leads it here.
+func (g *Gateway) warnUnproven(p *plan) {
+	var wanting []string
+	found := false
+	for _, name := range p.names {
+		s := p.spec.Listeners[name]
+		switch {
+		case s.Protocol != inbound.HTTP:
+			continue
+		case s.TLS == nil:
+			found = found || strings.HasSuffix(s.Address, ":80")
+		default:
+			found = found || strings.HasSuffix(s.Address, ":443")
+		}
+		if s.TLS != nil && s.TLS.ACME != nil {
+			wanting = append(wanting, name)
+		}
+	}
+	if len(wanting) > 0 && !found {
+		g.log.Warn("no plain HTTP listener on port 80 and no TLS listener on port 443: authorities look for proof of control of a name there, so those ports have to be led to a listener here",
+			"listeners_with_acme", wanting)
+	}
 }
 
 // secured is the TLS of a listener; nil if there is none, or no plan.

@@ -33,6 +33,9 @@ func (s suite) Run() int {
 			_ = os.RemoveAll(b.dir) // what is left is in the temporary folder
 		}
 	}
+	if pebbleBuild.dir != "" {
+		_ = os.RemoveAll(pebbleBuild.dir)
+	}
 	return code
 }
 

@@ -70,6 +70,9 @@ func (r *request) handle() error {
 	if r.terms.bodyMax > 0 && q.ContentLength > r.terms.bodyMax {
 		return errs.New(errs.PayloadTooLarge, "request body announced as larger than the limit")
 	}
+	if r.asksForProof() && r.prove() {
+		return nil
+	}
 	rule, how := h.matcher.Match(r.terms.Table, q.Authority, q.Path, q.MethodToken)
 	switch how {
 	case route.NotFound:

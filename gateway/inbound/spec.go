@@ -59,7 +59,7 @@ func (s *Spec) Validate(c *config.Check) {
 	s.refuseForeign(c)
 	if s.Protocol == TCP {
 		s.validateSessions(c)
-	} else if len(s.Routes) == 0 && !c.Failed() && s.Cluster == "" { // a key that is unknown may be meant as routes
+	} else if s.validateCertificateNames(c); len(s.Routes) == 0 && !c.Failed() && s.Cluster == "" { // a key that is unknown may be meant as routes
 		c.At("routes").Errorf("a listener needs at least one route")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/gateway/secure"
+	"github.com/ringway/ringway/gateway/secure/acme"
 	"github.com/ringway/ringway/proto/http1"
 )
 
@@ -15,6 +16,8 @@ import (
 type Terms struct {
 	Table   *route.Table
 	Targets []Target // by route.Rule.Index
+	// Challenges are answered on plain connections before anything is routed; nil: none are.
+	Challenges *acme.Challenges
 
 	http1   http1.Limits
 	bodyMax int64

@@ -37,7 +37,9 @@ func newNames(list []*offer, refuse bool) *names {
 			slices.SortStableFunc(l, func(a, b *offer) int { return ecdsaFirst(a.of, b.of) })
 		}
 	}
-	n.others = n.like(list[0], list)
+	if len(list) > 0 {
+		n.others = n.like(list[0], list)
+	}
 	return n
 }
 
@@ -57,10 +59,10 @@ func (n *names) like(first *offer, list []*offer) []*offer {
 func (n *names) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	list, known := n.of(hello.ServerName)
 	if !known {
-		if n.refuse {
-			return nil, nil // crypto/tls then says unrecognized_name
-		}
 		list = n.others
+	}
+	if !known && n.refuse || len(list) == 0 {
+		return nil, nil // crypto/tls then says unrecognized_name
 	}
 	if len(list) > 1 {
 		asked := *hello
@@ -79,7 +81,7 @@ func (n *names) of(name string) ([]*offer, bool) {
 	if name == "" {
 		return n.others, true
 	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name = plainName(name)
 	if list, ok := n.exact[name]; ok {
 		return list, true
 	}
@@ -90,3 +92,6 @@ func (n *names) of(name string) ([]*offer, bool) {
 	}
 	return nil, false
 }
+
+// plainName is a server name as certificates have it.
+func plainName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

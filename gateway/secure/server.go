@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/secure/acme"
 )
 
 // TicketKey is a key that session tickets are encrypted with.
@@ -42,6 +44,10 @@ type Server struct {
 	rotated time.Time
 	staples map[string]*staple // by the certificate's file
 	refused map[string]string  // what was logged of files with proofs
+
+	challenges *acme.Challenges // nil: none are answered
+	names      []string         // to get certificates for, as they were given
+	claim      *acme.Claim      // nil: all certificates are files
 }
 
 // Options are what a Server needs beside its Spec.
@@ -50,6 +56,10 @@ type Options struct {
 	Log      *slog.Logger
 	// Tickets are the keys of a process before, so that its sessions can be resumed; nil: new ones.
 	Tickets []TicketKey
+	// ACME gets certificates, and has challenges that any listener answers; nil: there is none of that.
+	ACME *acme.Registry
+	// Names are those to get certificates for. Names that are not configured as such may have a certificate by file, and then need no other.
+	Names []string
 }
 
 // NewServer loads the certificates. The error names the file.
@@ -63,6 +73,9 @@ func NewServer(spec *Spec, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listeners.%s.tls: %w", o.Listener, err)
 	}
+	if err := s.claimNames(first, o); err != nil {
+		return nil, fmt.Errorf("listeners.%s.tls.acme: %w", o.Listener, err)
+	}
 	s.stamps = s.look()
 	s.current.Store(s.stapled(first))
 	s.ended.Add(1)
@@ -74,6 +87,9 @@ func NewServer(spec *Spec, o Options) (*Server, error) {
 func (s *Server) Close() {
 	s.closing.Do(func() { close(s.stop) })
 	s.ended.Wait()
+	if s.claim != nil {
+		s.claim.Close()
+	}
 }
 
 // Refresh has the files looked at soon, however seldom that is done otherwise.
@@ -84,8 +100,10 @@ func (s *Server) Refresh() {
 	}
 }
 
-// Same reports whether spec says what s was made of. The files may say something else by now.
-func (s *Server) Same(spec *Spec) bool { return config.Equal(s.Spec, spec) }
+// Same reports whether spec and names say what s was made of. The files may say something else by now.
+func (s *Server) Same(spec *Spec, names []string) bool {
+	return config.Equal(s.Spec, spec) && slices.Equal(s.names, names)
+}
 
 // TicketKeys are the keys in use, for a process that takes over.
 func (s *Server) TicketKeys() []TicketKey { return s.current.Load().tickets }

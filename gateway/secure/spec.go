@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/secure/acme"
 )
 
 // Spec is the TLS of a listener as it stands in the configuration.
 type Spec struct {
-	Certificates []CertificateSpec `yaml:"certificates" config:"required" doc:"What it shows to clients, by the server name they ask for; the first is for those that ask for none of them. A name may have several, of different kinds of key."`
+	Certificates []CertificateSpec `yaml:"certificates" doc:"What it shows to clients, by the server name they ask for; the first is for those that ask for none of them. A name may have several, of different kinds of key."`
+	ACME         *acme.Spec        `yaml:"acme" doc:"Get certificates from an authority, such as Let's Encrypt, and renew them."`
 	Profile      Profile           `yaml:"profile" doc:"Versions and cipher suites, by Mozilla's names: intermediate is TLS 1.2 and 1.3, modern is TLS 1.3 only."`
 	UnknownNames UnknownNames      `yaml:"unknown_names" doc:"What clients get that ask for a name without a certificate: the first one, or a refusal."`
 	ClientAuth   *ClientAuthSpec   `yaml:"client_auth" doc:"Ask clients for a certificate (mutual TLS)."`
@@ -27,8 +29,8 @@ func (s *Spec) SetDefaults() {
 
 // Validate reports what is wrong, files included: a certificate that does not work is to be found before it is in use.
 func (s *Spec) Validate(c *config.Check) {
-	if len(s.Certificates) == 0 && !c.At("certificates").Failed() {
-		c.At("certificates").Errorf("a TLS listener needs at least one certificate")
+	if len(s.Certificates) == 0 && s.ACME == nil && !c.At("certificates").Failed() && !c.At("acme").Failed() {
+		c.At("certificates").Suggest("acme: {}", "a TLS listener needs at least one certificate, or acme, which gets them from an authority")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/secure/acme"
 	"github.com/ringway/ringway/gateway/secure/keyless"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/metrics"
@@ -36,13 +37,15 @@ type Terminator struct {
 	n        *conn.Net
 	report   *reporter
 	slots    *loop.Semaphore
+	patient  int // handshakes that may wait for a certificate on demand at a time
+	waiting  int // those that do
 	seen     *snapshot
 	config   *tls.Config
 	keys     map[string]*keyless.Client // by address
 }
 
 func newTerminator(s *Server, n *conn.Net, concurrent int) *Terminator {
-	t := &Terminator{server: s, n: n, report: newReporter(s.log, s.name), slots: loop.NewSemaphore(max(concurrent, 1)), keys: map[string]*keyless.Client{}}
+	t := &Terminator{server: s, n: n, report: newReporter(s.log, s.name), slots: loop.NewSemaphore(max(concurrent, 1)), patient: max(concurrent/2, 1), keys: map[string]*keyless.Client{}}
 	t.counters = new(metrics.TLSCounters)
 	return t
 }
@@ -94,6 +97,10 @@ func (t *Terminator) Handshake(task *loop.Task, c *conn.Conn) (*conn.TLS, *Info)
 		t.counters.Resumed++
 	}
 	t.counters.Duration.Observe(t.n.Loop.Now() - start)
+	if info.Protocol == acme.Protocol { // that was all that the authority wanted (RFC 8737 §3)
+		_ = s.Close()
+		return nil, nil
+	}
 	return s, info
 }
 
@@ -121,11 +128,18 @@ func (t *Terminator) current() *tls.Config {
 		o.shown.PrivateKey = t.signer(c)
 		offers = append(offers, o)
 	}
+	files := newNames(offers, spec.UnknownNames == RefuseThem)
 	c := &tls.Config{
-		GetCertificate:              newNames(offers, spec.UnknownNames == RefuseThem).choose,
+		GetCertificate:              files.choose,
 		NextProtos:                  t.Protocols,
 		SessionTicketsDisabled:      !spec.Tickets.Enabled,
 		DynamicRecordSizingDisabled: true, // records of one segment save a client some waiting, and cost a large response ten times the work
+	}
+	if t.server.claim != nil {
+		c.GetCertificate = (&managed{t: t, files: files, claim: t.server.claim}).choose
+	}
+	if t.server.challenges != nil {
+		c.GetConfigForClient = t.forChallenge
 	}
 	spec.Profile.apply(c)
 	if spec.Tickets.Enabled {
