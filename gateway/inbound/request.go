@@ -173,6 +173,12 @@ func (r *request) entry(now int64, in received) accesslog.Record {
 		Listener: r.Listener, Route: r.Route, Cluster: r.Cluster, Upstream: r.Endpoint,
 		Status: uint16(r.status), Retries: uint16(r.Retries), BytesIn: uint64(in.body), BytesOut: uint64(r.sent),
 	}
+	if r.TLS != nil {
+		rec.TLS = r.TLS.VersionName()
+		if r.TLS.Client != nil {
+			rec.Subject = r.TLS.Client.Subject
+		}
+	}
 	if r.HeadAt > 0 {
 		rec.UpstreamDuration = r.HeadAt - r.SentAt
 	}

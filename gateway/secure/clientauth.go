@@ -4,11 +4,14 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/proto/header"
 )
 
 // ClientCertificate is what a client has shown of itself, and had verified. It is what rules and logs see.
@@ -19,11 +22,60 @@ type ClientCertificate struct {
 	Names       []string // subject alternative names: DNS:, email:, IP: and URI: with their values
 	NotAfter    time.Time
 	Fingerprint [sha256.Size]byte // of the whole certificate
+
+	raw   []byte
+	texts [properties][]byte // made when somebody asks
+}
+
+// Property is something that a certificate says.
+type Property uint8
+
+// The properties, and how Text writes them.
+const (
+	Subject     Property = iota // RFC 2253
+	Issuer                      // the same
+	Serial                      // hexadecimal
+	Names                       // subject alternative names, with ", " between them
+	Fingerprint                 // SHA-256, hexadecimal
+	Encoded                     // the whole certificate, as RFC 9440 §2.2 writes it: Base64 between colons
+	properties
+)
+
+// Text is a property as it can stand in a header field; nil if it is empty or cannot, since whoever wrote the certificate chose it.
+// It must not be changed, and belongs to the loop that the connection is on.
+func (c *ClientCertificate) Text(p Property) []byte {
+	if c.texts[p] == nil {
+		text := c.text(p)
+		if !header.ValidValue(text) {
+			text = text[:0]
+		}
+		c.texts[p] = text
+	}
+	if len(c.texts[p]) == 0 {
+		return nil
+	}
+	return c.texts[p]
+}
+
+func (c *ClientCertificate) text(p Property) []byte {
+	switch p {
+	case Subject:
+		return []byte(c.Subject)
+	case Issuer:
+		return []byte(c.Issuer)
+	case Serial:
+		return []byte(c.Serial)
+	case Names:
+		return []byte(strings.Join(c.Names, ", "))
+	case Fingerprint:
+		return hex.AppendEncode(nil, c.Fingerprint[:])
+	}
+	return append(base64.StdEncoding.AppendEncode([]byte{':'}, c.raw), ':')
 }
 
 func newClientCertificate(x *x509.Certificate) *ClientCertificate {
 	c := &ClientCertificate{Subject: x.Subject.String(), Issuer: x.Issuer.String(), Serial: x.SerialNumber.Text(16),
-		NotAfter: x.NotAfter, Fingerprint: sha256.Sum256(x.Raw)}
+		NotAfter: x.NotAfter, Fingerprint: sha256.Sum256(x.Raw), raw: x.Raw}
 	for _, n := range x.DNSNames {
 		c.Names = append(c.Names, "DNS:"+n)
 	}

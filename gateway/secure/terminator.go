@@ -27,6 +27,9 @@ type Info struct {
 	Client     *ClientCertificate // nil for none
 }
 
+// VersionName is the version as logs have it: TLS 1.3.
+func (i *Info) VersionName() string { return tls.VersionName(i.Version) }
+
 // Terminator runs the handshakes of one listener on one loop.
 type Terminator struct {
 	// Protocols are those offered by ALPN, the preferred first. They are set before the first handshake.

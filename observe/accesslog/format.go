@@ -49,6 +49,8 @@ func (f *formatter) appendJSON(dst []byte, v *view) []byte {
 	dst = appendText(dst, `,"host":`, v.text[textHost])
 	dst = appendText(dst, `,"path":`, v.text[textPath])
 	dst = appendText(dst, `,"protocol":`, v.text[textProtocol])
+	dst = appendText(dst, `,"tls":`, v.text[textTLS])
+	dst = appendText(dst, `,"client_subject":`, v.text[textSubject])
 	if v.status > 0 || len(v.text[textEnd]) == 0 {
 		dst = appendNumber(dst, `,"status":`, uint64(v.status))
 	}

@@ -93,15 +93,17 @@ func TestTruncation(t *testing.T) {
 	r.Referer = bytes.Repeat([]byte{0x80}, 5000)
 	r.Route = strings.Repeat("r", 500)
 	r.End = strings.Repeat("e", 500)
+	r.Subject = strings.Repeat("s", 500)
 	var got struct {
 		Method, Host, Path, Route string
+		Subject                   string `json:"client_subject"`
 		Truncated                 bool
 	}
 	if err := json.Unmarshal([]byte(line(&formatter{}, r)), &got); err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Method) != maxMethod || len(got.Host) != maxHost || got.Path != strings.Repeat("p", maxPath-1) ||
-		len(got.Route) != maxName || !got.Truncated {
+		len(got.Route) != maxName || len(got.Subject) != maxSubject || !got.Truncated {
 		t.Errorf("lengths %d %d %d %d, truncated %v", len(got.Method), len(got.Host), len(got.Path), len(got.Route), got.Truncated)
 	}
 	if _, size, _ := r.measure(); size > maxRecordSize || maxRecordSize*2 > minRingSize {
@@ -117,7 +119,7 @@ func FuzzLine(f *testing.F) {
 	f.Add([]byte("GET"), []byte("/a\"\\\n\xff"), []byte("h\x00"), "r\u2028", int64(1), uint16(200))
 	f.Fuzz(func(t *testing.T, method, path, agent []byte, route string, at int64, status uint16) {
 		r := &Record{Time: at, Duration: at, Method: method, Path: path, UserAgent: agent, Referer: path,
-			RequestID: method, Host: agent, Route: route, Upstream: route, End: route, Status: status}
+			RequestID: method, Host: agent, Route: route, Upstream: route, End: route, TLS: route, Subject: route, Status: status}
 		got := line(&formatter{}, r)
 		if !json.Valid([]byte(got)) || !utf8.ValidString(got) || strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, "}\n") {
 			t.Fatalf("not one JSON line: %q", got)

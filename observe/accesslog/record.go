@@ -34,6 +34,8 @@ type Record struct {
 	Upstream string    // the endpoint that answered last; empty if none was asked
 	Code     errs.Code // empty if the request did not fail
 	End      string    // why a session of layer 4, which has no status, or a tunnel ended; empty for other requests
+	TLS      string    // "TLS 1.3"; empty if the client's connection is plain
+	Subject  string    // of the client's verified certificate, as CN=device 7,O=Example; empty for none
 
 	Status   uint16
 	Retries  uint16
@@ -49,6 +51,7 @@ const (
 	maxPath      = 2048
 	maxReferer   = 1024
 	maxUserAgent = 512
+	maxSubject   = 256
 	maxName      = 128 // every other string
 )
 
@@ -67,13 +70,13 @@ const (
 //	64 uint16 client port
 //	66 uint8  client family: 0, 4 or 6
 //	67 uint8  1 if a string was cut
-//	68 uint16 × 13 lengths of the strings
+//	68 uint16 × 15 lengths of the strings
 const (
-	stringCount = 13
+	stringCount = 15
 	lengthsAt   = 68
 	headerSize  = lengthsAt + 2*stringCount
 
-	maxRecordSize = headerSize + maxMethod + maxHost + maxPath + maxReferer + maxUserAgent + 8*maxName
+	maxRecordSize = headerSize + maxMethod + maxHost + maxPath + maxReferer + maxUserAgent + maxSubject + 9*maxName
 )
 
 // cut returns how many bytes of s are kept: at most limit, and no part of a
@@ -101,14 +104,15 @@ func (r *Record) measure() (n lengths, size int, truncated bool) {
 		cut(r.Referer, maxReferer), cut(r.UserAgent, maxUserAgent), cut(r.RequestID, maxName),
 		cut(r.Protocol, maxName), cut(r.Listener, maxName), cut(r.Route, maxName),
 		cut(r.Cluster, maxName), cut(r.Upstream, maxName), cut(r.Code, maxName),
-		cut(r.End, maxName),
+		cut(r.End, maxName), cut(r.TLS, maxName), cut(r.Subject, maxSubject),
 	}
 	kept := 0
 	for _, v := range n {
 		kept += v
 	}
 	whole := len(r.Method) + len(r.Host) + len(r.Path) + len(r.Referer) + len(r.UserAgent) + len(r.RequestID) +
-		len(r.Protocol) + len(r.Listener) + len(r.Route) + len(r.Cluster) + len(r.Upstream) + len(r.Code) + len(r.End)
+		len(r.Protocol) + len(r.Listener) + len(r.Route) + len(r.Cluster) + len(r.Upstream) + len(r.Code) + len(r.End) +
+		len(r.TLS) + len(r.Subject)
 	return n, headerSize + kept, kept != whole
 }
 
@@ -145,7 +149,9 @@ func (r *Record) encode(b []byte, n *lengths, truncated bool) {
 	p = p[copy(p, r.Cluster[:n[9]]):]
 	p = p[copy(p, r.Upstream[:n[10]]):]
 	p = p[copy(p, r.Code[:n[11]]):]
-	copy(p, r.End[:n[12]])
+	p = p[copy(p, r.End[:n[12]]):]
+	p = p[copy(p, r.TLS[:n[13]]):]
+	copy(p, r.Subject[:n[14]])
 }
 
 // encodeClient writes the client's address. A zone is left out: it is a name
@@ -212,6 +218,8 @@ const (
 	textUpstream
 	textCode
 	textEnd
+	textTLS
+	textSubject
 )
 
 // view is a record as the writer sees it: its strings lie in the ring and

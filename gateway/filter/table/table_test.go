@@ -61,7 +61,8 @@ func TestEntries(t *testing.T) {
 		if e.Answers() != (name == "respond") {
 			t.Errorf("%s answers: %v", name, e.Answers())
 		}
-		if _, err := os.Stat(filepath.Join("..", name, "README.md")); err != nil {
+		folder := filepath.Base(reflect.TypeOf(e).Field(i + 1).Type.Elem().PkgPath())
+		if _, err := os.Stat(filepath.Join("..", folder, "README.md")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -4,6 +4,7 @@ package table
 
 import (
 	"github.com/ringway/ringway/gateway/filter"
+	"github.com/ringway/ringway/gateway/filter/clientcert"
 	"github.com/ringway/ringway/gateway/filter/headers"
 	"github.com/ringway/ringway/gateway/filter/respond"
 )
@@ -12,18 +13,21 @@ import (
 type Entry struct {
 	_ struct{} `config:"oneof"`
 
-	Headers *headers.Spec `yaml:"headers" doc:"Sets, adds and removes header fields of the request and of the response."`
-	Respond *respond.Spec `yaml:"respond" doc:"Answers the request itself."`
+	Headers           *headers.Spec    `yaml:"headers" doc:"Sets, adds and removes header fields of the request and of the response."`
+	ClientCertificate *clientcert.Spec `yaml:"client_certificate" doc:"Lets requests pass by their client's certificate, and tells the upstream of it."`
+	Respond           *respond.Spec    `yaml:"respond" doc:"Answers the request itself."`
 }
 
 // Names are the filters' keys.
-var Names = []string{"headers", "respond"}
+var Names = []string{"headers", "client_certificate", "respond"}
 
 // Name is the key of the filter that e holds.
 func (e *Entry) Name() string {
 	switch {
 	case e.Headers != nil:
 		return "headers"
+	case e.ClientCertificate != nil:
+		return "client_certificate"
 	case e.Respond != nil:
 		return "respond"
 	}
@@ -35,6 +39,8 @@ func (e *Entry) Build() filter.Filter {
 	switch {
 	case e.Headers != nil:
 		return e.Headers.New()
+	case e.ClientCertificate != nil:
+		return e.ClientCertificate.New()
 	case e.Respond != nil:
 		return e.Respond.New()
 	}
@@ -46,6 +52,8 @@ func (e *Entry) Answers() bool {
 	switch {
 	case e.Headers != nil:
 		return e.Headers.Answers()
+	case e.ClientCertificate != nil:
+		return e.ClientCertificate.Answers()
 	case e.Respond != nil:
 		return e.Respond.Answers()
 	}
