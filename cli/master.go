@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -110,59 +109,6 @@ func defaultControl() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("ringway-%d.sock", os.Geteuid()))
 }
 
-// askTimeout bounds what is asked of a master; an upgrade may have to wait for the old worker.
-const askTimeout = 2 * time.Minute
-
-// control is how a command finds the master.
-type control struct{ path, file string }
-
-func (k *control) flags(c *cobra.Command) {
-	c.Flags().StringVar(&k.path, "control", "", "control socket of the master (default: the file's, or "+defaultControl()+")")
-	c.Flags().StringVarP(&k.file, "config", "c", "", "configuration file of the gateway, to learn its control socket")
-}
-
-// ask runs f with a connection to the master.
-func (k *control) ask(f func(context.Context, *process.Client) error) error {
-	path := k.path
-	if path == "" && k.file != "" {
-		text, err := os.ReadFile(k.file)
-		if err != nil {
-			return err
-		}
-		spec, err := gateway.Load(k.file, text)
-		if err != nil {
-			return err
-		}
-		path = spec.Process.Control
-	}
-	if path == "" {
-		path = defaultControl()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	c, err := process.Dial(ctx, path, product())
-	if err != nil {
-		return fmt.Errorf("no master answers at %s: %w", path, err)
-	}
-	defer c.Close()
-	return f(ctx, c)
-}
-
-// upgradeCommand replaces the program that runs.
-func upgradeCommand() *cobra.Command {
-	var k control
-	c := &cobra.Command{
-		Use:   "upgrade",
-		Short: "Have the gateway that runs go over to the program that is on disk now, without losing a connection",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return k.ask(func(ctx context.Context, c *process.Client) error { return c.Upgrade(ctx) })
-		},
-	}
-	k.flags(c)
-	return c
-}
-
 // masterCommand asks the master itself: it answers also when no worker does.
 func masterCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -193,12 +139,17 @@ func masterCommand() *cobra.Command {
 		{"stop", "End at once", func(ctx context.Context, c *process.Client, _ io.Writer) error { return c.Stop(ctx) }},
 		{"reopen", "Open log files anew", func(ctx context.Context, c *process.Client, _ io.Writer) error { return c.Reopen(ctx) }},
 	} {
-		var k control
+		var to reach
 		sub := &cobra.Command{Use: s.use, Short: s.short, Args: asUsage(cobra.NoArgs)}
 		sub.RunE = func(cmd *cobra.Command, _ []string) error {
-			return k.ask(func(ctx context.Context, c *process.Client) error { return s.do(ctx, c, cmd.OutOrStdout()) })
+			path, err := to.controlPath()
+			if err != nil {
+				return err
+			}
+			return askMaster(path, func(ctx context.Context, c *process.Client) error { return s.do(ctx, c, cmd.OutOrStdout()) })
 		}
-		k.flags(sub)
+		to.controlFlag(sub)
+		to.fileFlag(sub, "configuration file of the gateway, to learn its control socket")
 		c.AddCommand(sub)
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,7 @@ const (
 	// tokenVariable has the admin token, which everybody could read on a command line.
 	tokenVariable = "RINGWAY_ADMIN_TOKEN"
 	// operateTimeout bounds what the gateway may take to answer.
-	operateTimeout = 60 * time.Second
+	operateTimeout = 2 * time.Minute
 )
 
 // target is the gateway that a command is for.
@@ -128,6 +129,37 @@ func printStatus(w io.Writer, s *gateway.Status) {
 		fmt.Fprintf(w, ", and %d that end with their last connection", s.Retiring)
 	}
 	fmt.Fprintln(w)
+	if s.Master != nil {
+		printMaster(w, s.Master)
+	}
+}
+
+// What is printed of crashes; --json has all.
+const (
+	printedCrashes = 3
+	printedStack   = 12 // lines
+)
+
+func printMaster(w io.Writer, m *gateway.MasterStatus) {
+	fmt.Fprintf(w, "master       %s, pid %d, up %v\n", m.Phase, m.PID, time.Since(m.Started).Round(time.Second))
+	for _, k := range m.Workers {
+		if k.State != "ready" {
+			fmt.Fprintf(w, "worker %-5d %s for %v, pid %d, %s\n", k.ID, k.State, time.Since(k.Since).Round(time.Second), k.PID, k.Product)
+		}
+	}
+	if m.LastFailure != "" {
+		fmt.Fprintf(w, "not done     %s\n", m.LastFailure)
+	}
+	fmt.Fprintf(w, "crashes      %d\n", len(m.Crashes))
+	for _, c := range m.Crashes[max(0, len(m.Crashes)-printedCrashes):] {
+		fmt.Fprintf(w, "  %s worker %d, pid %d, config %.12s: %s\n", c.Time.Local().Format(time.DateTime), c.Worker, c.PID, c.ConfigHash, c.Reason)
+		lines := strings.Split(strings.TrimSpace(c.Stack), "\n")
+		for _, line := range lines[:min(len(lines), printedStack)] {
+			if line != "" {
+				fmt.Fprintf(w, "    %s\n", line)
+			}
+		}
+	}
 }
 
 func reloadCommand() *cobra.Command {
@@ -160,25 +192,4 @@ func printDiff(w io.Writer, diff string) {
 		diff = "nothing differs\n"
 	}
 	fmt.Fprint(w, diff)
-}
-
-func drainCommand() *cobra.Command {
-	var to target
-	c := &cobra.Command{
-		Use:     "drain",
-		Short:   "Have the gateway that runs end when everything in flight has finished",
-		Example: "  ringway drain -c gateway.yaml",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return to.operate(func(ctx context.Context, c *admin.Client) error {
-				if err := c.Drain(ctx); err != nil {
-					return err
-				}
-				fmt.Fprintln(cmd.OutOrStdout(), "draining")
-				return nil
-			})
-		},
-	}
-	to.flags(c)
-	return c
 }

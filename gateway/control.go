@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/observe/admin"
+	"github.com/ringway/ringway/process"
 )
 
 // Hooks are what operators may ask of a gateway that only the process around it can do.
@@ -15,6 +16,10 @@ type Hooks struct {
 	Read func() (Source, error)
 	// Reload carries a change out; nil: the gateway does it itself.
 	Reload func(ctx context.Context, c Change) (Outcome, error)
+	// Upgrade goes over to the program on disk; nil: that cannot be asked for.
+	Upgrade func(ctx context.Context) error
+	// Master tells of the process above this one; nil: there is none.
+	Master func(ctx context.Context) (MasterStatus, error)
 	// Drain begins to end the process; nil: that cannot be asked for.
 	Drain func(ctx context.Context) error
 }
@@ -27,8 +32,12 @@ var _ admin.Control = control{}
 // Version tells which build runs.
 func (c control) Version() any { return c.g.version() }
 
-// Status tells how the gateway is.
-func (c control) Status() any { return c.g.Status() }
+// Status tells how the gateway is, and the process above it.
+func (c control) Status() any {
+	s := c.g.Status()
+	s.Master = c.g.masterStatus()
+	return s
+}
 
 // Listeners tells of the listeners.
 func (c control) Listeners() any { return c.g.listenerStatus() }
@@ -97,6 +106,22 @@ func (c control) SetWeight(ctx context.Context, cluster, endpoint string, weight
 		return refusal(err)
 	}
 	return nil
+}
+
+// Upgrade goes over to the program that is on disk.
+func (c control) Upgrade(ctx context.Context) error {
+	upgrade := c.g.options.Hooks.Upgrade
+	if upgrade == nil {
+		return admin.Refuse(http.StatusConflict, "not_here", "this gateway runs without a master, which alone can replace the program")
+	}
+	err := upgrade(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case process.IsState(err):
+		return admin.Refuse(http.StatusConflict, "not_now", "%v", err)
+	}
+	return admin.Refuse(http.StatusConflict, "not_upgraded", "%v; the old program serves as before", err)
 }
 
 // Drain begins to end the process.

@@ -65,6 +65,7 @@ func TestAdminConfig(t *testing.T) {
 		_, err = op.Reload(ctx, false)
 		refused("a reload without a file", err, 409, "no_file")
 		refused("a drain that nobody can carry out", op.Drain(ctx), 409, "not_here")
+		refused("an upgrade that nobody can carry out", op.Upgrade(ctx), 409, "not_here")
 		if now := r.g.Running().Hash; now != done.Hash {
 			t.Errorf("%s runs, not %s", now, done.Hash)
 		}

@@ -191,8 +191,10 @@ func inOurWords(err error, wanted []Wanted) error {
 // configuration a worker after this one is to have.
 func (s *Service) hooks(master *process.Client) Hooks {
 	return Hooks{
-		Read:  s.o.Read,
-		Drain: master.Drain,
+		Read:    s.o.Read,
+		Upgrade: master.Upgrade,
+		Master:  masterOf(master),
+		Drain:   master.Drain,
 		Reload: func(ctx context.Context, c Change) (Outcome, error) {
 			c.Preview = true
 			o, err := s.g.Reload(ctx, c)

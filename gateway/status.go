@@ -28,6 +28,8 @@ type Status struct {
 	Connections uint64       `json:"connections"`
 	Requests    uint64       `json:"requests"`
 	Sessions    uint64       `json:"sessions"`
+	// Master is the process above this one; nil where there is none.
+	Master *MasterStatus `json:"master,omitempty"`
 }
 
 // ConfigStatus says which configuration runs.

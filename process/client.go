@@ -2,6 +2,8 @@ package process
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -115,9 +117,25 @@ func (c *Client) Reopen(ctx context.Context) error { return c.link().Tell(ctx, &
 
 // Status is how the master is: one word, and the JSON of a MasterStatus.
 func (c *Client) Status(ctx context.Context) (state string, json []byte, err error) {
-	m, _, err := link.Ask[*message.StatusAnswer](ctx, c.link(), &message.Status{})
+	return c.status(ctx, false)
+}
+
+// Master is how the master is, without what its workers tell of themselves.
+func (c *Client) Master(ctx context.Context) (s MasterStatus, err error) {
+	_, text, err := c.status(ctx, true)
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	return s, err
+}
+
+func (c *Client) status(ctx context.Context, brief bool) (state string, json []byte, err error) {
+	m, _, err := link.Ask[*message.StatusAnswer](ctx, c.link(), &message.Status{Brief: brief})
 	if err != nil {
 		return "", nil, err
 	}
 	return m.State, m.JSON, nil
 }
+
+// IsState reports whether a master has refused something because of what is going on, and not tried it.
+func IsState(err error) bool { return errors.Is(err, &message.Refusal{Reason: message.ReasonState}) }

@@ -141,7 +141,7 @@ func (m *master) listen(ctx context.Context, c *child, msg *message.Listen) (rep
 func (m *master) operate(ctx context.Context, msg message.Message) link.Reply {
 	switch msg := msg.(type) {
 	case *message.Status:
-		return m.status(ctx)
+		return m.status(ctx, msg.Brief)
 	case *message.Reload:
 		special := msg.Config != nil || msg.Preview || msg.IfHash != ""
 		return m.request(ctx, msg, func(id lifecycle.RequestID) lifecycle.Event {
@@ -201,7 +201,7 @@ type Listening struct {
 // statusTimeout is how long a status waits for what workers tell of themselves.
 const statusTimeout = time.Second
 
-func (m *master) status(ctx context.Context) link.Reply {
+func (m *master) status(ctx context.Context, brief bool) link.Reply {
 	var s MasterStatus
 	if err := m.ask(ctx, func() { s = m.statusNow() }); err != nil {
 		return link.Refuse(message.ReasonState, err)
@@ -209,7 +209,7 @@ func (m *master) status(ctx context.Context) link.Reply {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	for i := range s.Workers {
-		if l := s.Workers[i].link; l != nil {
+		if l := s.Workers[i].link; l != nil && !brief {
 			if a, _, err := link.Ask[*message.StatusAnswer](ctx, l, &message.Status{}); err == nil {
 				s.Workers[i].Service = a.JSON
 			}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ringway/ringway/errs"
 )
@@ -22,6 +23,10 @@ var openAPI []byte
 
 // maxBody bounds what is read of a request: as much as a configuration may have.
 const maxBody = 16 << 20
+
+// changeTimeout is how long an operation that changes something may take. Changes wait for each other; an upgrade waits for a whole
+// new process.
+const changeTimeout = 2 * time.Minute
 
 // operation is one method of one path of the API.
 type operation struct {
@@ -62,6 +67,7 @@ func operations(c Control) []operation {
 		{"PUT", "/v1/config", changing, "go over to a configuration, with If-Match", a.apply},
 		{"POST", "/v1/reload", changing, "read the file again and go over to it; ?preview=true only tells", a.reload},
 		{"PATCH", "/v1/clusters/{cluster}/endpoints/{endpoint}", changing, "give an endpoint a weight, or drain it", a.weight},
+		{"POST", "/v1/upgrade", changing, "go over to the program that is on disk now", a.upgrade},
 		{"POST", "/v1/drain", changing, "end when everything in flight has finished", a.drain},
 	}
 }
@@ -156,6 +162,11 @@ func (a api) weight(r *http.Request) (answer, error) {
 	return answer{value: a.Clusters()}, nil
 }
 
+// upgrade answers when the new program serves; a client that leaves does not stop it.
+func (a api) upgrade(r *http.Request) (answer, error) {
+	return answer{value: map[string]string{"state": "upgraded"}}, a.Upgrade(context.WithoutCancel(r.Context()))
+}
+
 func (a api) drain(r *http.Request) (answer, error) {
 	return answer{status: http.StatusAccepted, value: map[string]string{"state": "draining"}}, a.Drain(r.Context())
 }
@@ -188,6 +199,9 @@ func ifMatch(r *http.Request) (hash string, given bool, err error) {
 // ServeHTTP answers with what the operation gives.
 func (o operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if o.need == changing {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(changeTimeout)) // a server that has none needs none
+	}
 	a, err := o.do(r)
 	if err != nil {
 		refuse(w, err)

@@ -37,7 +37,10 @@ func (idle) Reload(context.Context, bool, string) (Result, error) {
 	return Result{}, RefuseConfig(config.Errors{{File: "f", Line: 1, Column: 2, Path: "p", Problem: "x", Suggestion: "y"}})
 }
 func (idle) SetWeight(context.Context, string, string, *int) error { return nil }
-func (idle) Drain(context.Context) error                           { return nil }
+func (idle) Upgrade(context.Context) error {
+	return Refuse(http.StatusConflict, "under_way", "an upgrade is under way already")
+}
+func (idle) Drain(context.Context) error { return nil }
 
 // TestOpenAPI: the document tells of every operation and of no other, and the client's paths are among them.
 func TestOpenAPI(t *testing.T) {
@@ -95,6 +98,10 @@ func TestAccess(t *testing.T) {
 		{open, "GET", "/v1/config/effective", "", 403},
 		{open, "PUT", "/v1/config", "", 403},
 		{open, "POST", "/v1/drain", "Bearer ", 403},
+		{open, "POST", "/v1/upgrade", "", 403},
+		{locked, "POST", "/v1/upgrade", "", 401},
+		{locked, "POST", "/v1/upgrade", "Bearer " + testToken, 409},
+		{locked, "GET", "/v1/upgrade", "Bearer " + testToken, 405},
 		{locked, "GET", "/healthz", "", 200},
 		{locked, "GET", "/v1/openapi.json", "", 200},
 		{locked, "GET", "/v1/status", "", 401},

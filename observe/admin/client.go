@@ -77,6 +77,12 @@ func (c *Client) SetWeight(ctx context.Context, cluster, endpoint string, weight
 	return err
 }
 
+// Upgrade has the gateway go over to the program that is on disk. It returns when the new one serves.
+func (c *Client) Upgrade(ctx context.Context) error {
+	_, _, err := c.do(ctx, http.MethodPost, "/v1/upgrade", "", nil)
+	return err
+}
+
 // Drain has the gateway end when everything in flight has finished. It returns when that has begun.
 func (c *Client) Drain(ctx context.Context) error {
 	_, _, err := c.do(ctx, http.MethodPost, "/v1/drain", "", nil)

@@ -30,6 +30,8 @@ type Control interface {
 	Reload(ctx context.Context, preview bool, ifHash string) (Result, error)
 	// SetWeight gives an endpoint another weight, 0 to drain it, and the configuration's own when it is nil.
 	SetWeight(ctx context.Context, cluster, endpoint string, weight *int) error
+	// Upgrade goes over to the program that is on disk. It returns when the new one serves, or with the reason why the old one does.
+	Upgrade(ctx context.Context) error
 	// Drain begins to end the process when everything in flight has finished.
 	Drain(ctx context.Context) error
 }

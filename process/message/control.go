@@ -1,10 +1,25 @@
 package message
 
 // Status asks a process how it is. Masters also use it to see that a worker answers.
-type Status struct{ nothing }
+type Status struct {
+	// Brief: what a master's workers tell of themselves is not asked for.
+	Brief bool
+}
 
 // Type is TypeStatus.
 func (*Status) Type() Type { return TypeStatus }
+
+func (m *Status) append(b []byte) []byte { return putBool(b, 1, m.Brief) }
+
+func (m *Status) parse(r *reader) {
+	for r.next() {
+		if r.id == 1 {
+			m.Brief = r.bool()
+		} else {
+			r.skip()
+		}
+	}
+}
 
 // StatusAnswer answers Status.
 type StatusAnswer struct {

@@ -1,0 +1,159 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ringway/ringway/observe/admin"
+)
+
+// startOperated starts a gateway whose admin API has a token. control is the path of its control socket; empty for the default one.
+func startOperated(t *testing.T, driver, control string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "gateway.yaml")
+	text := fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{filters: [{respond: {body: ok}}]}]}}\n"+
+		"admin: {address: '127.0.0.1:0', token: a-token-of-some-length}\nruntime: {driver: %s, loops: 1}\nprocess: {control: %q}\n", driver, control)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return startFile(t, file, options{})
+}
+
+// command runs the command line with the gateway's token.
+func (p *process) command(args ...string) (string, error) {
+	cmd := exec.Command(p.cmd.Path, args...)
+	cmd.Env = append(os.Environ(), quickExit, "RINGWAY_ADMIN_TOKEN=a-token-of-some-length")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// TestCrashRecords: a worker that dies is replaced, and status and admin API tell of it: why, on which stack, with which configuration.
+func TestCrashRecords(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		p := startOperated(t, driver, "")
+		if out, err := p.command("status", "--admin", p.admin); err != nil || !strings.Contains(out, "crashes      0\n") || !strings.Contains(out, "master       running, pid "+strconv.Itoa(p.cmd.Process.Pid)) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		hash := regexp.MustCompile(`config +\S+, ([0-9a-f]{12})`)
+		out, _ := p.command("status", "--admin", p.admin)
+		runs := hash.FindStringSubmatch(out)[1]
+		first := p.worker()
+		for _, c := range []struct {
+			signal syscall.Signal
+			want   []string
+		}{
+			{syscall.SIGKILL, []string{"signal: killed"}},
+			{syscall.SIGABRT, []string{"SIGABRT: abort", "goroutine "}}, // by which Go dies with a stack, as by a panic
+		} {
+			worker := p.worker()
+			if err := syscall.Kill(worker, c.signal); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() error {
+				if p.worker() == worker {
+					return errors.New("it is not replaced")
+				}
+				return nil
+			})
+			out, err := p.command("status", "--admin", p.admin)
+			for _, want := range append(c.want, fmt.Sprintf("pid %d, config %s", worker, runs)) {
+				if err != nil || !strings.Contains(out, want) {
+					t.Errorf("%v: %v, no %q in\n%s", c.signal, err, want, out)
+				}
+			}
+		}
+		out, err := p.command("status", "--admin", p.admin, "--json")
+		if err != nil || strings.Count(out, `"reason":`) != 2 || !strings.Contains(out, `"pid": `+strconv.Itoa(first)) || !strings.Contains(out, `"stack": "SIGABRT`) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
+// TestUpgradeByAdmin: the admin API upgrades, refuses a second upgrade meanwhile, and without a token. So do the commands, which find
+// their way by the file as well.
+func TestUpgradeByAdmin(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		p := startOperated(t, driver, "")
+		client := admin.NewClient(p.admin, "a-token-of-some-length")
+		var no *admin.Refusal
+		if err := admin.NewClient(p.admin, "").Upgrade(t.Context()); !errors.As(err, &no) || no.Status != 401 {
+			t.Errorf("without a token: %v", err)
+		}
+		first := p.worker()
+		done := make(chan error, 1)
+		go func() { done <- client.Upgrade(t.Context()) }()
+		held := 0 // the new worker, which waits until the second upgrade was refused
+		eventually(t, func() error {
+			for _, m := range regexp.MustCompile(`msg="started a worker" .*pid=(\d+)`).FindAllStringSubmatch(p.log.String(), -1) {
+				if pid, _ := strconv.Atoi(m[1]); pid != first {
+					held = pid
+					return syscall.Kill(pid, syscall.SIGSTOP)
+				}
+			}
+			return errors.New("no worker was started")
+		})
+		err := client.Upgrade(t.Context())
+		if err := syscall.Kill(held, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if !errors.As(err, &no) || no.Status != 409 || no.Code != "not_now" || !strings.Contains(no.Detail, "under way already") {
+			t.Errorf("a second one: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("the first one: %v", err)
+		}
+		if now := p.worker(); now == first {
+			t.Error("the worker is the old one")
+		}
+		for i, args := range [][]string{{"upgrade", "--admin", p.admin}, {"upgrade", "--control", filepath.Join(filepath.Dir(p.cmd.Args[3]), "ringway.sock")}} {
+			became := strings.Count(p.log.String(), "this master is a new program")
+			if i == 0 { // the first one's master may be on its way yet
+				p.await("this master is a new program")
+				became = 1
+			}
+			if out, err := p.command(args...); err != nil {
+				t.Fatalf("%q: %v\n%s", args, err, out)
+			}
+			eventually(t, func() error {
+				if n := strings.Count(p.log.String(), "this master is a new program"); n != became+1 {
+					return fmt.Errorf("it became new %d times", n)
+				}
+				return nil
+			})
+		}
+		if out, err := p.command("drain", "--admin", p.admin); err != nil || out != "draining\n" {
+			t.Errorf("%v: %s", err, out)
+		}
+		if code := p.wait(); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+	})
+}
+
+// TestUpgradeByFile: a file says where its gateway is: the control socket, or else the admin address.
+func TestUpgradeByFile(t *testing.T) {
+	control := filepath.Join(t.TempDir(), "control")
+	p := startOperated(t, "epoll", control)
+	if out, err := p.command("upgrade", "-c", p.cmd.Args[3]); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p.await("this master is a new program")
+	if out, err := p.command("upgrade", "--control", control, "--admin", p.admin); err == nil || !strings.Contains(out, "not both") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := p.command("drain", "-c", p.cmd.Args[3]); err != nil || out != "draining\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
