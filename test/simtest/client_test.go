@@ -57,8 +57,40 @@ func (s *scenario) client(t *loop.Task) {
 			}
 			continue
 		}
-		left -= s.converse(t, c, left)
+		if !s.calm && s.rnd.IntN(10) == 0 {
+			s.neglect(t, c)
+			left--
+		} else {
+			left -= s.converse(t, c, left)
+		}
 		_ = c.Close()
+	}
+}
+
+// neglect asks for a body and reads nothing of it for longer than the gateway waits for any client: what does not fit between
+// the two cannot have arrived after all.
+func (s *scenario) neglect(t *loop.Task, c *conn.Conn) {
+	c.SetReadTimeout(5 * time.Minute)
+	c.SetWriteTimeout(5 * time.Minute)
+	q := s.newCall()
+	q.method, q.sends = "GET", 0
+	var out bytes.Buffer
+	s.write(&out, q, s.rnd.IntN(2) == 0)
+	fits := s.world.Faults.Room
+	if fits == 0 {
+		fits = 256 << 10
+	}
+	q.gets = fits + s.size()
+	defer end([]*call{q}, "neglected by the client")
+	if _, err := c.Write(out.Bytes()); err != nil || t.Sleep(10*time.Minute) != nil {
+		return
+	}
+	r, err := s.readHead(bufio.NewReader(c), q)
+	if err != nil || r.StatusCode != 200 {
+		return
+	}
+	if body, err := io.ReadAll(r.Body); err == nil {
+		s.problem("request %d has all its %d bytes although nobody read for 10 minutes", q.id, len(body))
 	}
 }
 
