@@ -30,9 +30,7 @@ func (m *master) carryOut(a lifecycle.Action) {
 	case lifecycle.Resume:
 		m.tell(a.Worker, &message.Resume{}, m.wedge)
 	case lifecycle.ReopenLogs:
-		m.tell(a.Worker, &message.Reopen{}, func(c *child, err error) {
-			m.log.Error("a worker cannot reopen its logs", "worker", c.id, "err", err)
-		})
+		m.tell(a.Worker, &message.Reopen{}, m.notReopened)
 	case lifecycle.Probe:
 		m.probe(a.Worker)
 	case lifecycle.HandOver:
@@ -79,6 +77,16 @@ func (m *master) drain(id lifecycle.WorkerID) {
 		m.sockets.close()
 	}
 	m.tell(id, &message.Drain{Last: last}, m.wedge)
+}
+
+// notReopened tells of a worker that cannot open its logs anew. One that is about to end, as after a drain, has no use for them.
+func (m *master) notReopened(c *child, err error) {
+	select {
+	case <-c.gone:
+	case <-m.ended:
+	case <-time.After(endGrace):
+		m.log.Error("a worker cannot reopen its logs", "worker", c.id, "err", err)
+	}
 }
 
 // wedge is for a worker that does not do as it is told.

@@ -130,6 +130,9 @@ func TestUpgradeByAdmin(t *testing.T) {
 				return nil
 			})
 		}
+		if strings.Contains(p.log.String(), "level=ERROR") {
+			t.Errorf("errors in the log:\n%s", p.log)
+		}
 		if out, err := p.command("drain", "--admin", p.admin); err != nil || out != "draining\n" {
 			t.Errorf("%v: %s", err, out)
 		}

@@ -163,7 +163,9 @@ func (m *Machine) Handle(now time.Time, e Event) []Action {
 		}
 	case Reopen:
 		for _, w := range m.workers {
-			m.do(ReopenLogs{w.ID})
+			if w.State != Ending { // one that drains may go on for days, and be what keeps a rotated file open
+				m.do(ReopenLogs{w.ID})
+			}
 		}
 	case Terminate:
 		m.terminate()

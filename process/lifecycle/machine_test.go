@@ -86,6 +86,7 @@ var transitions = []struct {
 		{Reload{Request: 4}, "spawn 3 fresh; timer ready 3 30s"}, {ended(3, "y"), "record 3: y; answer r4: y; timer backoff 0 200ms"}}, "restarting"},
 	{"a reload changes how long a drain takes", boot, []step{{WorkerTuned{1, time.Hour}, ""}, {WorkerTuned{5, 1}, ""}, {Terminate{}, "notify stopping; drain 1; timer drain 1 1h0m5s"}}, "stopping"},
 	{"reopen", boot, []step{{Reopen{}, "reopen 1"}}, "running"},
+	{"reopen: who drains too, but not who is about to end", upgraded, []step{{Reopen{}, "reopen 1; reopen 2"}, {fire(TimerDrain, 1), "kill 1"}, {Reopen{}, "reopen 2"}}, "running"},
 
 	{"upgrade", boot, []step{begin2, ready2, given, {clean(1), ""}}, "running"},
 	{"upgrade: crash before ready", up, []step{{ended(2, "exit status 2"), "record 2: exit status 2; demote; answer r7: the new worker: exit status 2"}}, "running"},
