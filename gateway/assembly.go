@@ -116,7 +116,7 @@ func (a *assembly) terminator(name string, to *plan) *secure.Terminator {
 		return nil
 	}
 	t := s.Terminator(a.part.net, share(s.Spec.Handshake.Concurrent, to.loops, a.part.loop.ID()))
-	t.Protocols = []string{"http/1.1"}
+	t.Protocols = to.spec.Listeners[name].Versions.ALPN()
 	return t
 }
 

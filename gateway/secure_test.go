@@ -57,7 +57,7 @@ func TestTLSRequests(t *testing.T) {
 		for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			r := start(t, d, with{listener: "tls: {certificates: [" + site.yaml() + "], hsts: {include_subdomains: true}}"}, up)
 			cfg := ca.trusting("a.example")
-			cfg.MaxVersion, cfg.NextProtos = v, []string{"h2", "http/1.1"}
+			cfg.MaxVersion, cfg.NextProtos = v, []string{"http/1.1"}
 			c, k := r.dialTLS(cfg)
 			if s := k.ConnectionState(); s.Version != v || s.NegotiatedProtocol != "http/1.1" {
 				t.Errorf("version %x, protocol %q", s.Version, s.NegotiatedProtocol)

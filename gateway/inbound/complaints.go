@@ -1,10 +1,9 @@
 package inbound
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/ringway/ringway/observe/metrics"
 )
 
 // complaintEvery is how often the log hears of one kind of failure.
@@ -15,7 +14,7 @@ const complaintEvery = int64(time.Minute)
 type Complaints struct {
 	Log      *slog.Logger
 	Listener string
-	kinds    map[metrics.SessionEnd]*complaint
+	kinds    map[fmt.Stringer]*complaint
 }
 
 type complaint struct {
@@ -24,11 +23,11 @@ type complaint struct {
 }
 
 // Warn tells of a connection that ended so, unless it was told of another one just before. now is the loop's time.
-func (c *Complaints) Warn(now int64, end metrics.SessionEnd, args ...any) {
+func (c *Complaints) Warn(now int64, end fmt.Stringer, args ...any) {
 	k := c.kinds[end]
 	if k == nil {
 		if c.kinds == nil {
-			c.kinds = map[metrics.SessionEnd]*complaint{}
+			c.kinds = map[fmt.Stringer]*complaint{}
 		}
 		k = new(complaint)
 		c.kinds[end] = k

@@ -53,12 +53,18 @@ func (s *session) serve(t *loop.Task) bool {
 	r.begun(h, t)
 	r.in.Reset()
 	s.c.SetReadTimeout(r.terms.times.head)
-	got, err := r.head.Read(s.c, &r.in, &r.terms.http1)
+	got, err := r.read()
+	if s.h2 != nil {
+		return true
+	}
 	s.c.SetReadTimeout(0)
 	if err != nil {
 		return r.refuse(got, err)
 	}
 	s.requests++
+	if settings, ok := r.offersH2(); ok {
+		return r.upgrade(t, settings)
+	}
 	r.begin()
 	err = r.handle()
 	if err != nil && !gone(err) {
@@ -73,6 +79,14 @@ func (s *session) serve(t *loop.Task) bool {
 	keep = keep && r.finishBody()
 	r.recordAll()
 	return keep
+}
+
+// read reads the request's head.
+func (r *h1Request) read() (got bool, err error) {
+	if r.s.unclear {
+		return r.readUnclear()
+	}
+	return r.head.Read(r.s.c, &r.in, &r.terms.http1)
 }
 
 // begin makes the exchange of what was read.

@@ -57,6 +57,7 @@ type Handler struct {
 	date       date
 	sessions   map[*session]struct{}
 	free       []*h1Request
+	freeH2     []*h2Request
 	draining   bool           // every response is its connection's last
 	closes     bool           // and connections at rest are closed
 	patience   time.Duration  // while draining: for what may be on its way
@@ -77,6 +78,7 @@ func (h *Handler) Gate() *Gate { return h.gate }
 func (h *Handler) Apply(t *Terms) {
 	h.endTerms()
 	h.terms = t
+	h.Counters.HTTP2.Enabled = h.Counters.HTTP2.Enabled || t.http2 != nil
 	if t.tls != nil {
 		t.tls.Count(&h.Counters.TLS)
 	}
@@ -138,7 +140,9 @@ func (h *Handler) Drain() {
 	h.draining, h.closes, h.patience = true, true, lingerTime
 	h.gate.Close()
 	for s := range h.sessions {
-		if !s.active {
+		if s.h2 != nil {
+			s.h2.drain()
+		} else if !s.active {
 			_ = s.c.Close()
 		}
 	}
@@ -150,7 +154,9 @@ func (h *Handler) Retire(patience time.Duration) {
 	h.draining, h.patience = true, patience
 	h.gate.Close()
 	for s := range h.sessions {
-		if !s.active {
+		if s.h2 != nil {
+			s.h2.drain()
+		} else if !s.active {
 			s.c.SetReadTimeout(patience)
 		}
 	}
@@ -167,6 +173,8 @@ func (h *Handler) CloseAll() {
 		switch {
 		case s.tunnel != nil:
 			s.tunnel.relay.Stop()
+		case s.h2 != nil:
+			s.h2.abort(loop.ErrStopped)
 		case s.active:
 			h.n.Loop.Cancel(s.task, loop.ErrStopped)
 		default:
@@ -182,9 +190,19 @@ type date struct {
 }
 
 func (d *date) append(dst []byte, now int64) []byte {
+	d.renew(now)
+	return append(dst, d.text...)
+}
+
+// value is the field's value alone.
+func (d *date) value(now int64) []byte {
+	d.renew(now)
+	return d.text[len("Date: ") : len(d.text)-len("\r\n")]
+}
+
+func (d *date) renew(now int64) {
 	if s := now / int64(time.Second); s != d.second || d.text == nil {
 		d.second = s
 		d.text = time.Now().UTC().AppendFormat(d.text[:0], "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 	}
-	return append(dst, d.text...)
 }

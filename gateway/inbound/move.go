@@ -76,7 +76,9 @@ func (h *Handler) arrive(c *conn.Conn) *session {
 }
 
 // plain reports whether bytes lie on the wire as they are read.
-func (s *session) plain() bool { return s.shake == nil && s.info == nil && s.c == conn.Stream(s.under) }
+func (s *session) plain() bool {
+	return s.h2 == nil && s.shake == nil && s.info == nil && s.c == conn.Stream(s.under)
+}
 
 // leave takes the connection out of the loop, if it is at rest and to be given.
 func (s *session) leave() bool {

@@ -22,6 +22,10 @@ func (s *session) isSecure(t *loop.Task) bool {
 		return false
 	}
 	s.c, s.info = c, info
+	if info.Protocol == alpnHTTP2 {
+		s.newH2().start()
+		return false
+	}
 	if s.h.closes {
 		_ = s.c.Close()
 		return false

@@ -36,6 +36,8 @@ type session struct {
 	header   bool               // a PROXY header comes first
 	shake    *secure.Terminator // makes the connection TLS before the first request; nil: it is, or stays plain
 	info     *secure.Info       // what that has settled; nil: plain
+	unclear  bool               // its first bytes are too few to tell the version
+	h2       *h2Conn            // what it is once the client speaks HTTP/2
 	leaving  bool               // it is on its way out of the loop, to another process
 	stays    bool               // it cannot be handed over
 	tunnel   *tunnel            // what it has become after an upgrade; it counts as active then
@@ -113,14 +115,16 @@ func (s *session) Expired(*conn.Conn) {
 // Run serves the requests that are there, as a task.
 func (s *session) Run(t *loop.Task) {
 	defer s.recovered()
-	if s.header && !s.readProxy() || s.shake != nil && !s.isSecure(t) {
+	if s.header && !s.readProxy() || s.shake != nil && !s.isSecure(t) || s.requests == 0 && s.beginsH2() {
 		return
 	}
 	for n := 1; ; n++ {
-		if !s.serve(t) {
-			if s.tunnel == nil {
-				s.end(t)
-			}
+		keep := s.serve(t)
+		if s.h2 != nil || s.tunnel != nil {
+			return
+		}
+		if !keep {
+			s.end(t)
 			return
 		}
 		if s.h.closes {
@@ -213,6 +217,15 @@ func (s *session) lingerOn() {
 
 // closed is called when the descriptor is gone.
 func (s *session) closed(*conn.Conn) {
+	if s.h2 != nil {
+		s.h2.closed()
+		return
+	}
+	s.forget()
+}
+
+// forget ends the session's record.
+func (s *session) forget() {
 	delete(s.h.sessions, s)
 	s.h.Counters.Active--
 	s.h.Counters.Closed++

@@ -17,6 +17,7 @@ import (
 type Spec struct {
 	Address   string             `yaml:"address" config:"required" doc:"Where it listens: host:port, :port, or unix:/path."`
 	Protocol  Protocol           `yaml:"protocol" doc:"What its clients speak: http, or tcp for anything, which is passed on as it is (layer 4)."`
+	Versions  Versions           `yaml:"versions" doc:"HTTP: versions that clients may speak. HTTP/2 is chosen by ALPN over TLS, and without TLS by how a client begins or by an upgrade (h2c)."`
 	Cluster   string             `yaml:"cluster" doc:"Layer 4: cluster that every session goes to, instead of routes."`
 	Routes    []route.Spec       `yaml:"routes" doc:"Where requests go, and sessions by their server name; the most specific route wins, then the first."`
 	TLS       *secure.Spec       `yaml:"tls" doc:"HTTP: speak TLS with the clients; default: plain."`
@@ -31,7 +32,8 @@ type Spec struct {
 
 // SetDefaults fills in what a listener has where the file is silent.
 func (s *Spec) SetDefaults() {
-	s.Protocol, s.HalfClose, s.Backlog, s.Upgrades = HTTP, Cancel, 4096, route.Upgrades{"websocket"}
+	s.Protocol, s.Versions, s.HalfClose, s.Backlog = HTTP, Versions{HTTP1, HTTP2}, Cancel, 4096
+	s.Upgrades = route.Upgrades{"websocket"}
 }
 
 // Validate reports what is wrong with the listener by itself.
@@ -57,6 +59,7 @@ func (s *Spec) Validate(c *config.Check) {
 		return // what suits it is not known
 	}
 	s.refuseForeign(c)
+	s.validateVersions(c)
 	if s.Protocol == TCP {
 		s.validateSessions(c)
 	} else if s.validateCertificateNames(c); len(s.Routes) == 0 && !c.Failed() && s.Cluster == "" { // a key that is unknown may be meant as routes
@@ -116,6 +119,8 @@ type Timeouts struct {
 	Idle        config.Duration `yaml:"idle" doc:"HTTP: for the first byte of the next request."`
 	Read        config.Duration `yaml:"read" doc:"HTTP: for every wait for more of a request's body."`
 	Write       config.Duration `yaml:"write" doc:"HTTP: for every wait to send more of a response."`
+	Ping        config.Duration `yaml:"ping" doc:"HTTP/2: of silence before a client with requests open is asked for a sign of life (PING)."`
+	Pong        config.Duration `yaml:"pong" doc:"HTTP/2: for the answer to that."`
 	ProxyHeader config.Duration `yaml:"proxy_header" doc:"For the PROXY header, where one is expected."`
 	ClientHello config.Duration `yaml:"client_hello" doc:"Layer 4: for the TLS ClientHello, where routes have an sni. A client that has sent nothing by then goes to the route without one."`
 	Tunnel      config.Duration `yaml:"tunnel" doc:"Layer 4, and HTTP after an upgrade: without a byte in either direction."`
@@ -125,7 +130,7 @@ type Timeouts struct {
 // connection's first byte, and an hour for tunnels at rest.
 func (t *Timeouts) SetDefaults() {
 	*t = Timeouts{RequestHead: config.Duration(15 * time.Second), Idle: config.Duration(75 * time.Second),
-		Read: config.Duration(time.Minute), Write: config.Duration(time.Minute),
+		Read: config.Duration(time.Minute), Write: config.Duration(time.Minute), Ping: config.Duration(30 * time.Second), Pong: config.Duration(15 * time.Second),
 		ProxyHeader: config.Duration(5 * time.Second), ClientHello: config.Duration(5 * time.Second), Tunnel: config.Duration(time.Hour)}
 }
 
@@ -135,6 +140,7 @@ type Limits struct {
 	Line        config.Size `yaml:"line" doc:"HTTP: longest request line or header field."`
 	Fields      int         `yaml:"fields" doc:"HTTP: most header fields of a request."`
 	Body        config.Size `yaml:"body" doc:"HTTP: largest body of a request; 0: any size."`
+	HTTP2       HTTP2Limits `yaml:"http2" doc:"What one connection of HTTP/2 may have open, on the way, and cost."`
 	Connections int         `yaml:"connections" doc:"Connections open at a time, over all loops; the next ones wait in the accept queue. Three quarters of the open files limit at most, where a session of layer 4 counts twice."`
 	Requests    int         `yaml:"requests_per_connection" doc:"HTTP: requests that one connection may carry; 0: any number."`
 	ClientHello config.Size `yaml:"client_hello" doc:"Layer 4: largest TLS ClientHello, where routes have an sni."`
@@ -142,7 +148,7 @@ type Limits struct {
 
 // SetDefaults fills in heads of 32 KiB with 100 fields, any size of body, 65,536 connections, and ClientHellos of 16 KiB.
 func (l *Limits) SetDefaults() {
-	*l = Limits{Head: 32 << 10, Line: 8 << 10, Fields: 100, Connections: 65536, ClientHello: tls.DefaultMaxSize}
+	*l = Limits{HTTP2: l.HTTP2, Head: 32 << 10, Line: 8 << 10, Fields: 100, Connections: 65536, ClientHello: tls.DefaultMaxSize}
 }
 
 // Validate keeps heads within what a block holds.

@@ -75,6 +75,7 @@ func NewCollector(source func() Snapshot) prometheus.Collector {
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, loopSeries)
 	describe(ch, listenerSeries)
+	describe(ch, http2Series)
 	describe(ch, clusterSeries)
 	describe(ch, endpointSeries)
 	describe(ch, taskSeries)
@@ -83,7 +84,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		endpointConnectErrors, endpointRequestErrors, endpointResponseHead} {
 		ch <- d
 	}
-	for _, d := range slices.Concat(tunnelDescs, tlsDescs) {
+	for _, d := range slices.Concat(tunnelDescs, tlsDescs, http2Descs) {
 		ch <- d
 	}
 }
@@ -133,6 +134,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 func sendListener(ch chan<- prometheus.Metric, e *Listener) {
 	send(ch, listenerSeries, e, e.Name)
 	sendTLS(ch, e.Name, &e.TLS)
+	sendHTTP2(ch, e)
 	for i, n := range e.Sessions.Ends {
 		if n > 0 || e.Sessions.Layer4 {
 			ch <- prometheus.MustNewConstMetric(listenerSessions, prometheus.CounterValue, float64(n), e.Name, SessionEnd(i).String())

@@ -295,10 +295,10 @@ func (c *Conn) Tick(now int64) (*Event, error) {
 	}
 	c.now, c.event = now, Event{}
 	if !c.settingsAcked && now >= c.settingsAt+int64(c.cfg.SettingsTimeout) {
-		return nil, c.fail(ConnectionError{SettingsTimeout, "SETTINGS were not acknowledged"})
+		return nil, c.fail(ConnectionError{SettingsTimeout, settingsIgnored})
 	}
 	if c.block.open && now >= c.block.at+int64(c.cfg.HeaderTimeout) {
-		return nil, c.fail(ConnectionError{EnhanceYourCalm, "a field section takes too long"})
+		return nil, c.fail(ConnectionError{EnhanceYourCalm, tooSlowSection})
 	}
 	if c.draining == drainSaid && now >= c.drainAt+int64(c.cfg.SettingsTimeout) {
 		c.lastGoAway()

@@ -50,7 +50,64 @@ func (a *account) fill(b Budget, now int64) {
 
 func (a *account) earn(b Budget, n int32) { a.left = min(a.left+n, int32(b.Burst)) }
 
-var errCalm = ConnectionError{EnhanceYourCalm, "too many frames that bring nothing forward"}
+// Flood is a kind of abuse that ends a connection with ENHANCE_YOUR_CALM, or with SETTINGS_TIMEOUT.
+type Flood uint8
+
+// The kinds. Each stands for the bound that was passed, not for what the peer may have meant by it.
+const (
+	NoFlood       Flood = iota // the connection ended for another reason
+	FloodControl               // frames that bring nothing forward: Config.Control
+	FloodResets                // streams given up: Config.Resets
+	FloodFaults                // streams that had to be reset: Config.Faults
+	FloodReplies               // answers that nobody reads: Config.MaxReplies
+	FloodHeaders               // a field section too large, in too many frames, or too slow
+	FloodSettings              // SETTINGS with too many parameters, or ours not acknowledged
+	lastFlood     = FloodSettings
+)
+
+// Floods is the number of kinds, NoFlood included.
+const Floods = int(lastFlood) + 1
+
+// String returns the kind's name in metrics and logs.
+func (f Flood) String() string {
+	return [...]string{"none", "control", "resets", "faults", "replies", "headers", "settings", "none"}[f&7]
+}
+
+// What the peer is told of each, in GOAWAY.
+const (
+	tooManyControls      = "too many frames that bring nothing forward"
+	tooManyResets        = "too many streams reset"
+	tooManyFaults        = "too many faulty streams"
+	tooManyReplies       = "too many answers wait to be read"
+	tooManyParameters    = "SETTINGS with too many parameters"
+	tooManyContinuations = "a field section in too many frames"
+	tooLargeSection      = "a field section that is too large"
+	tooLargeBomb         = "a field section that is too large by far"
+	tooLargeField        = "a field that is too large"
+	tooSlowSection       = "a field section takes too long"
+	settingsIgnored      = "SETTINGS were not acknowledged"
+)
+
+// Flood tells which abuse ended the connection.
+func (e ConnectionError) Flood() Flood {
+	switch e.Debug {
+	case tooManyControls:
+		return FloodControl
+	case tooManyResets:
+		return FloodResets
+	case tooManyFaults:
+		return FloodFaults
+	case tooManyReplies:
+		return FloodReplies
+	case tooManyContinuations, tooLargeSection, tooLargeBomb, tooLargeField, tooSlowSection:
+		return FloodHeaders
+	case tooManyParameters, settingsIgnored:
+		return FloodSettings
+	}
+	return NoFlood
+}
+
+var errCalm = ConnectionError{EnhanceYourCalm, tooManyControls}
 
 // control charges a frame that brings nothing forward.
 func (c *Conn) control(cost int32) error {
@@ -63,7 +120,7 @@ func (c *Conn) control(cost int32) error {
 // fault charges a mistake that costs the peer a stream only.
 func (c *Conn) fault(cost int32) error {
 	if !c.faults.spend(c.cfg.Faults, c.now, cost) {
-		return ConnectionError{EnhanceYourCalm, "too many faulty streams"}
+		return ConnectionError{EnhanceYourCalm, tooManyFaults}
 	}
 	return nil
 }
@@ -71,7 +128,7 @@ func (c *Conn) fault(cost int32) error {
 // resetByPeer charges a stream that the peer gives up.
 func (c *Conn) resetByPeer() error {
 	if !c.resets.spend(c.cfg.Resets, c.now, costReset) {
-		return ConnectionError{EnhanceYourCalm, "too many streams reset"}
+		return ConnectionError{EnhanceYourCalm, tooManyResets}
 	}
 	return nil
 }
@@ -79,7 +136,7 @@ func (c *Conn) resetByPeer() error {
 // reply counts a frame that answers the peer. A peer that asks and does not read what it is answered would fill our memory.
 func (c *Conn) reply() error {
 	if c.replies++; c.replies > c.cfg.MaxReplies {
-		return ConnectionError{EnhanceYourCalm, "too many answers wait to be read"}
+		return ConnectionError{EnhanceYourCalm, tooManyReplies}
 	}
 	return nil
 }

@@ -213,7 +213,7 @@ func (c *Conn) startSettings(h FrameHeader) error {
 		return nil
 	}
 	if h.Length > maxSettings*settingLen {
-		return ConnectionError{EnhanceYourCalm, "SETTINGS with too many parameters"}
+		return ConnectionError{EnhanceYourCalm, tooManyParameters}
 	}
 	if !c.sawSettings {
 		return nil // the first one must come

@@ -132,7 +132,7 @@ func (c *Conn) startContinuation(h FrameHeader) error {
 	}
 	c.block.continuations++
 	if c.block.continuations > c.cfg.MaxContinuations {
-		return ConnectionError{EnhanceYourCalm, "a field section in too many frames"}
+		return ConnectionError{EnhanceYourCalm, tooManyContinuations}
 	}
 	c.in.stage = stageBlock
 	if h.Length == 0 {
@@ -157,7 +157,7 @@ func (c *Conn) readBlock(b []byte) (n int, more bool, err error) {
 	in.left -= n
 	blk.size += n
 	if blk.size > c.cfg.MaxHeaderBlock {
-		return n, false, ConnectionError{EnhanceYourCalm, "a field section that is too large"}
+		return n, false, ConnectionError{EnhanceYourCalm, tooLargeSection}
 	}
 	last := in.left == 0 && in.head.Flags.Has(FlagEndHeaders)
 	whole := b[:n]
@@ -198,14 +198,14 @@ func (c *Conn) decode(whole []byte) error {
 	case err != nil:
 		return decodingError(err)
 	case c.block.message != nil && c.block.message.bomb:
-		return ConnectionError{EnhanceYourCalm, "a field section that is too large by far"}
+		return ConnectionError{EnhanceYourCalm, tooLargeBomb}
 	}
 	return nil
 }
 
 func decodingError(err error) error {
 	if errors.Is(err, hpack.ErrStringLength) {
-		return ConnectionError{EnhanceYourCalm, "a field that is too large"}
+		return ConnectionError{EnhanceYourCalm, tooLargeField}
 	}
 	return ConnectionError{CompressionError, "a field section cannot be decoded"}
 }
