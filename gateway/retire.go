@@ -38,7 +38,7 @@ func (p *past) add(s *metrics.Snapshot) {
 		if p.listeners[l.Name] == nil {
 			p.listeners[l.Name] = new(metrics.ListenerCounters)
 		}
-		l.Active, l.HTTP2.Connections, l.HTTP2.Streams = 0, 0, 0
+		l.Active = 0
 		p.listeners[l.Name].Add(&l.ListenerCounters)
 	}
 	for i := range s.Clusters {
@@ -54,7 +54,7 @@ func (p *past) add(s *metrics.Snapshot) {
 		if p.endpoints[key] == nil {
 			p.endpoints[key] = new(metrics.EndpointCounters)
 		}
-		e.Idle, e.Active = 0, 0
+		e.Idle, e.Active, e.Streams = 0, 0, 0
 		p.endpoints[key].Add(&e.EndpointCounters)
 	}
 }

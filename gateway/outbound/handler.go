@@ -11,10 +11,12 @@ import (
 // Handler carries exchanges to one cluster, on one loop. It stands at the end of a filter chain.
 type Handler struct {
 	picker
+	calls   []*call   // idle
+	replays []*replay // idle
 }
 
 // NewHandler makes the handler of a cluster.
-func NewHandler(c *upstream.Cluster) *Handler { return &Handler{picker{Cluster: c}} }
+func NewHandler(c *upstream.Cluster) *Handler { return &Handler{picker: picker{Cluster: c}} }
 
 // Handle fills in the response, or says why there is none.
 func (h *Handler) Handle(x *exchange.Exchange) error {
@@ -32,14 +34,13 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 	e, fresh := first, false
 	for others := 0; ; x.Retries++ {
 		x.Endpoint = e.Name
-		k, err := e.Get(x.Task, fresh)
+		err := h.try(x, e, fresh)
 		if err == nil {
-			if err = carry(x, k, x.Retries > 0); err == nil {
-				return nil
-			}
+			return nil
 		}
 		switch {
 		case x.Task.Cause() != nil:
+			h.endReplay(x)
 			return err
 		case isStale(err) && !fresh:
 			fresh = true // the same endpoint, over a connection that cannot have gone stale
@@ -47,9 +48,26 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 			e, fresh = h.next(first, others), false
 			others++
 		default:
+			h.endReplay(x)
 			return err
 		}
 	}
+}
+
+// try sends the request to one endpoint.
+func (h *Handler) try(x *exchange.Exchange, e *upstream.Endpoint, fresh bool) error {
+	c, err := e.Take(x.Task, fresh)
+	switch {
+	case err != nil:
+		return err
+	case c.Multi != nil:
+		return h.call(x, c.Multi, x.Retries > 0)
+	}
+	if _, again := x.Request.Body.(*replay); again { // a server that spoke HTTP/2 just before
+		c.Conn.Release(true)
+		return errs.New(errs.UpstreamReset, e.Name+" has given the request back and goes over to HTTP/1.1")
+	}
+	return carry(x, c.Conn, x.Retries > 0)
 }
 
 // noEndpoint says that all endpoints were taken out of the choice.
@@ -57,14 +75,13 @@ func noEndpoint(c *upstream.Cluster) error {
 	return errs.New(errs.NoEndpoint, "every endpoint of cluster "+c.Name+" is drained")
 }
 
-// unreached reports whether no byte of the request can have reached a server, so that another may be tried whatever
-// the method.
+// unreached reports whether no server can have begun to act on the request, so that another may be tried whatever the method.
 func unreached(err error) bool {
 	switch errs.CodeOf(err) {
 	case errs.UpstreamConnectRefused, errs.UpstreamConnectTimeout, errs.UpstreamConnectFailed:
 		return true
 	}
-	return false
+	return isRefused(err)
 }
 
 // staleError marks a failure on a pooled connection that the server had closed, in circumstances in which the request
@@ -76,4 +93,15 @@ func (e staleError) Unwrap() error { return e.error }
 func isStale(err error) bool {
 	var s staleError
 	return errors.As(err, &s)
+}
+
+// refusedError marks a request that the server has given back without having looked at it (RFC 9113 §8.7), all of whose body
+// that was read is still there.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
+
+func isRefused(err error) bool {
+	var r refusedError
+	return errors.As(err, &r)
 }

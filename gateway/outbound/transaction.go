@@ -16,11 +16,18 @@ import (
 	"github.com/ringway/ringway/sys"
 )
 
-// via names this gateway to the upstream, as RFC 9110 §7.6.3 demands of every intermediary.
-const (
-	via11 = "Via: 1.1 ringway\r\n"
-	via10 = "Via: 1.0 ringway\r\n"
-)
+// viaValue names this gateway to the upstream, as RFC 9110 §7.6.3 demands of every intermediary.
+func viaValue(protocol string) []byte {
+	switch protocol {
+	case "HTTP/1.0":
+		return via10
+	case "HTTP/1.1":
+		return via11
+	}
+	return via2
+}
+
+var via10, via11, via2 = []byte("1.0 ringway"), []byte("1.1 ringway"), []byte("2.0 ringway")
 
 // transaction is one request and its response on an upstream connection. The connection keeps it for the next.
 type transaction struct {
@@ -207,12 +214,8 @@ func (tx *transaction) requestHead() (*buf.Block, error) {
 		out = strconv.AppendInt(out, r.ContentLength, 10)
 		out = append(out, "\r\n"...)
 	}
-	if r.Protocol == "HTTP/1.0" {
-		out = append(out, via10...)
-	} else {
-		out = append(out, via11...)
-	}
-	out = append(out, "\r\n"...)
+	out = append(append(out, "Via: "...), viaValue(r.Protocol)...)
+	out = append(out, "\r\n\r\n"...)
 	return http1io.Fit(x.Net, b, out)
 }
 

@@ -127,14 +127,14 @@ type Connector struct {
 	Resumed uint64
 }
 
-// Connector makes a loop's part for an endpoint, which is written as host:port or unix:/path.
-func (c *Client) Connector(l *loop.Loop, endpoint string) *Connector {
+// Connector makes a loop's part for an endpoint, which is written as host:port or unix:/path. It offers the protocols by ALPN.
+func (c *Client) Connector(l *loop.Loop, endpoint string, protocols []string) *Connector {
 	name := c.spec.ServerName
 	if name == "" && !strings.HasPrefix(endpoint, "unix:") {
 		name, _, _ = net.SplitHostPort(endpoint)
 	}
 	cfg := &tls.Config{
-		ServerName: name, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(sessions),
+		ServerName: name, NextProtos: protocols, ClientSessionCache: tls.NewLRUClientSessionCache(sessions),
 		DynamicRecordSizingDisabled: true,
 		InsecureSkipVerify:          true, // crypto/tls would verify on the loop; VerifyConnection does it elsewhere
 	}
@@ -152,8 +152,9 @@ func (c *Client) Connector(l *loop.Loop, endpoint string) *Connector {
 	return &Connector{config: cfg}
 }
 
-// Connect makes a new connection TLS, in a task, within the time given (0: any). On failure it is closed.
-func (k *Connector) Connect(t *loop.Task, c *conn.Conn, limit time.Duration) (*conn.TLS, error) {
+// Connect makes a new connection TLS, in a task, within the time given (0: any). It tells which protocol the server has chosen,
+// empty if it knows no ALPN. On failure the connection is closed.
+func (k *Connector) Connect(t *loop.Task, c *conn.Conn, limit time.Duration) (*conn.TLS, string, error) {
 	s := conn.NewTLSClient(c, k.config)
 	shake := s.Handshake
 	if limit > 0 {
@@ -161,10 +162,11 @@ func (k *Connector) Connect(t *loop.Task, c *conn.Conn, limit time.Duration) (*c
 	}
 	if err := shake(); err != nil {
 		_ = s.Close()
-		return nil, err
+		return nil, "", err
 	}
-	if s.State().DidResume {
+	state := s.State()
+	if state.DidResume {
 		k.Resumed++
 	}
-	return s, nil
+	return s, state.NegotiatedProtocol, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ringway/ringway/gateway/handover"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/secure"
+	"github.com/ringway/ringway/gateway/upstream/h2"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/http1"
 )
@@ -25,6 +26,8 @@ type Settings struct {
 	Pool                                     PoolSpec
 	HTTP1                                    http1.Limits
 	SendProxy                                preface.Version
+	Version                                  Version
+	HTTP2                                    HTTP2Spec
 }
 
 // Resolved is a cluster whose endpoints' names have been resolved. Loops share it.
@@ -47,6 +50,7 @@ func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
 	r := &Resolved{Name: name, Settings: Settings{
 		Connect: t.Connect.Std(), ResponseHead: t.ResponseHead.Std(), Read: t.Read.Std(), Write: t.Write.Std(), Idle: t.Idle.Std(),
 		Retries: s.Retries, Pool: s.Pool, HTTP1: lim, SendProxy: s.SendProxy,
+		Version: s.Version, HTTP2: s.HTTP2,
 	}}
 	if s.TLS != nil {
 		var err error
@@ -125,6 +129,7 @@ type Cluster struct {
 	chosen   []*Endpoint // those with a weight, which the schedule is of
 	schedule schedule
 	closing  bool
+	http2    *h2.Config     // of the settings
 	to       handover.Taker // gets what is idle, on the way to another process; nil: it stays
 }
 
@@ -146,6 +151,9 @@ func (c *Cluster) Update(r *Resolved) {
 		had[e.Name] = e
 	}
 	c.Settings = &r.Settings
+	if r.Settings.Version.multiplexes() {
+		c.http2 = r.Settings.transport()
+	}
 	c.Endpoints, c.chosen = make([]*Endpoint, 0, len(r.Addresses)), nil
 	for i := range r.Addresses {
 		name := r.Addresses[i].String()
@@ -153,9 +161,11 @@ func (c *Cluster) Update(r *Resolved) {
 		if e == nil {
 			e = newEndpoint(c.n, c, r.Addresses[i])
 		}
-		if r.TLS != nil || e.tls != nil {
-			e.secure(r.TLS, r.Hosts[i])
+		host := ""
+		if r.TLS != nil {
+			host = r.Hosts[i]
 		}
+		e.speak(r.TLS, host, r.Settings.Version)
 		delete(had, name)
 		c.Endpoints = append(c.Endpoints, e)
 		if e.retired = r.Weights[i] == 0; e.retired {

@@ -30,21 +30,32 @@ type Endpoint struct {
 	tlsHost string         // the name that tls verifies, unless its own specification names one
 	makes   *secure.Connector
 	retired bool // no request is to choose it any more, so that nothing is kept for the next
+
+	version     Version
+	multiplexes bool // requests go over HTTP/2 connections, as far as is known yet
+	multi       []*Multi
+	dialing     int       // connections that are being made for those who want one of multi
+	wanting     []*waiter // they
 }
 
 func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
 	return &Endpoint{Name: a.String(), n: n, cluster: c, addr: a}
 }
 
-// secure makes new connections TLS as cl says, nil for plain ones. Those that were made otherwise are not used again.
-func (e *Endpoint) secure(cl *secure.Client, host string) {
-	if e.tls.Same(cl) && e.tlsHost == host {
+// speak makes new connections as the arguments say: TLS, nil for plain ones, and the version of HTTP. Those that were made otherwise
+// are not used again.
+func (e *Endpoint) speak(cl *secure.Client, host string, v Version) {
+	if e.version == v && e.tls.Same(cl) && e.tlsHost == host {
 		return
 	}
 	e.closeIdle()
 	e.tls, e.tlsHost, e.makes = cl, host, nil
+	e.version, e.multiplexes = v, v.multiplexes()
+	if !e.multiplexes {
+		e.askAnew()
+	}
 	if cl != nil {
-		e.makes = cl.Connector(e.n.Loop, host)
+		e.makes = cl.Connector(e.n.Loop, host, v.protocols())
 	}
 }
 
@@ -55,6 +66,9 @@ func (e *Endpoint) Host() string {
 	}
 	return e.Name
 }
+
+// Secure reports whether connections to the endpoint are TLS.
+func (e *Endpoint) Secure() bool { return e.makes != nil }
 
 func (e *Endpoint) unix() bool { return strings.HasPrefix(e.Name, "unix:") }
 
@@ -85,13 +99,25 @@ type waiter struct {
 	slot bool  // may open one, which Endpoint.open counts already
 	late bool
 	time loop.Timer
+
+	// Of who wants an HTTP/2 connection:
+	of    *Endpoint
+	until int64  // when it waits no longer for what is being made
+	multi *Multi // has room for it
+	err   error  // there is none to be had
+	again bool   // the endpoint is to be asked anew
 }
 
 // CancelWait ends the wait.
 func (w *waiter) CancelWait(t *loop.Task) { t.Loop().Ready(t) }
 
-// Expire ends a wait that takes too long.
+// Expire ends a wait that takes too long. Who waits for a connection that is just being made hears from that, which has a time
+// of its own.
 func (w *waiter) Expire(*loop.Timer) {
+	if w.of != nil && w.of.dialing > 0 && w.of.n.Loop.Now() < w.until {
+		w.of.n.Loop.StartTimer(&w.time, dialPoll)
+		return
+	}
 	w.late = true
 	w.task.Loop().Ready(w.task)
 }
@@ -205,7 +231,7 @@ func (e *Endpoint) offerSlot() {
 
 func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
 	e.Counters.Connects++
-	c, err := e.connect()
+	w, err := e.connect()
 	if err != nil {
 		e.open--
 		e.offerSlot()
@@ -216,29 +242,47 @@ func (e *Endpoint) dial(t *loop.Task) (*Conn, error) {
 		e.Counters.CountError(err)
 		return nil, err
 	}
+	if w.protocol == alpnHTTP2 {
+		e.multiplexes = true
+		e.adopt(w)
+		return nil, errMultiplexed
+	}
+	return e.take(w), nil
+}
+
+// take makes a connection of w that carries one request at a time.
+func (e *Endpoint) take(w wire) *Conn {
 	e.Counters.Active++
-	return c, nil
+	return &Conn{Stream: w.Stream, Under: w.under, Endpoint: e, via: w.via, pooled: -1}
+}
+
+// wire is a connection of which nothing is known but how it was made.
+type wire struct {
+	conn.Stream
+	under    *conn.Conn
+	via      *secure.Connector
+	protocol string // that ALPN has settled
 }
 
 // connect opens a connection, and makes it TLS where the cluster is; both within the time for connecting.
-func (e *Endpoint) connect() (*Conn, error) {
+func (e *Endpoint) connect() (wire, error) {
 	limit, l := e.cluster.Settings.Connect, e.n.Loop
 	start := l.Now()
 	k, err := conn.Dial(e.n, &e.addr, limit)
 	if err != nil {
-		return nil, err
+		return wire{}, err
 	}
-	c := &Conn{Stream: k, Under: k, Endpoint: e, via: e.makes, pooled: -1}
-	if c.via == nil {
-		return c, nil
+	w := wire{Stream: k, under: k, via: e.makes}
+	if w.via == nil {
+		return w, nil
 	}
 	if limit > 0 {
 		limit = max(limit-time.Duration(l.Now()-start), 1)
 	}
-	if c.Stream, err = c.via.Connect(l.Current(), k, limit); err != nil {
-		return nil, fmt.Errorf("TLS handshake: %w", err)
+	if w.Stream, w.protocol, err = w.via.Connect(l.Current(), k, limit); err != nil {
+		return wire{}, fmt.Errorf("TLS handshake: %w", err)
 	}
-	return c, nil
+	return w, nil
 }
 
 func dialError(err error, name string) error {
@@ -260,7 +304,7 @@ func (c *Conn) Release(reusable bool) {
 	e := c.Endpoint
 	lim := &e.cluster.Settings.Pool
 	c.requests++
-	if !reusable || e.cluster.closing || e.retired || c.via != e.makes || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
+	if !reusable || e.cluster.closing || e.retired || c.via != e.makes || e.version == HTTP2 || c.Err() != nil || len(c.Buffered()) > 0 || lim.Requests > 0 && c.requests >= lim.Requests {
 		c.drop()
 		return
 	}
@@ -317,6 +361,7 @@ func (c *Conn) drop() {
 	e.open--
 	_ = c.Close()
 	e.offerSlot()
+	e.offerRoom()
 }
 
 // Readable is called for a pooled connection: the server closed it, or sent something that nobody asked for. Either way
@@ -328,6 +373,7 @@ func (c *Conn) Expired(*conn.Conn) { c.Discard() }
 
 // resize holds the endpoint to bounds that may have changed.
 func (e *Endpoint) resize() {
+	e.reconfigure()
 	for len(e.idle) > e.cluster.Settings.Pool.Idle {
 		e.idle[0].Discard() // the coldest
 	}
@@ -341,4 +387,5 @@ func (e *Endpoint) closeIdle() {
 	for n := len(e.idle); n > 0; n = len(e.idle) {
 		e.idle[n-1].Discard()
 	}
+	e.drainMulti()
 }

@@ -19,12 +19,14 @@ type Spec struct {
 	Timeouts  Timeouts           `yaml:"timeouts" doc:"How long the cluster's servers may take."`
 	Pool      PoolSpec           `yaml:"pool" doc:"Bounds of the connections to each endpoint, per loop."`
 	Limits    Limits             `yaml:"limits" doc:"Bounds of what servers may send."`
+	Version   Version            `yaml:"version" doc:"Version of HTTP that is spoken with the servers: http1; http2, by ALPN with tls and with prior knowledge without; auto takes tls and what ALPN settles."`
+	HTTP2     HTTP2Spec          `yaml:"http2" doc:"How HTTP/2 connections to the servers are used."`
 	TLS       *secure.ClientSpec `yaml:"tls" doc:"Speak TLS with the servers; default: plain."`
 	SendProxy preface.Version    `yaml:"send_proxy" doc:"Layer 4: begin each connection with a PROXY header of this version, which tells of the client; default: none."`
 }
 
 // SetDefaults fills in what a cluster has where the file is silent.
-func (s *Spec) SetDefaults() { s.Balance, s.Retries = RoundRobin, 2 }
+func (s *Spec) SetDefaults() { s.Balance, s.Retries, s.Version = RoundRobin, 2, HTTP1 }
 
 // Validate reports what is wrong with the cluster by itself.
 func (s *Spec) Validate(c *config.Check) {
@@ -38,6 +40,7 @@ func (s *Spec) Validate(c *config.Check) {
 		c.At("retries").Errorf("retries is 0 to 16, not %d", s.Retries)
 	}
 	s.validateTLS(c)
+	s.validateVersion(c)
 	seen := map[string]bool{}
 	for i, e := range s.Endpoints {
 		if seen[e.Address] {

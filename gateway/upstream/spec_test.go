@@ -23,6 +23,15 @@ func TestValidate(t *testing.T) {
 		{"{endpoints: ['a:1'], pool: {idle: -1}}", `c.yaml:1:28: pool: a bound is not negative`},
 		{"{endpoints: ['a:1'], limits: {head: 1B}}", `c.yaml:1:37: limits.head: a head is limited to 1KiB at least and 64KiB at most`},
 		{"{endpoints: ['a:1'], limits: {fields: 0}}", `c.yaml:1:39: limits.fields: fields is 1 to 10000`},
+		{"{endpoints: ['a:1'], version: http2, http2: {streams: 10000, window: 16KiB, ping_after: 0, ping_timeout: 0}}", ""},
+		{"{endpoints: ['a:1'], version: auto, tls: {verify: false}}", ""},
+		{"{endpoints: ['a:1'], version: auto}", `c.yaml:1:31: version: auto leaves the choice to ALPN, which takes tls: without it write http1 or http2`},
+		{"{endpoints: ['a:1'], version: http3}", `c.yaml:1:31: version: expected one of http1, http2, auto, found "http3"; did you mean "http1"?`},
+		{"{endpoints: ['a:1'], http2: {streams: 5}}", `c.yaml:1:29: http2: the cluster speaks HTTP/1.1: say version: http2, or auto`},
+		{"{endpoints: ['a:1'], version: http2, http2: {streams: 0}}", `c.yaml:1:55: http2.streams: streams is 1 to 10000, not 0`},
+		{"{endpoints: ['a:1'], version: http2, http2: {window: 1KiB}}", `c.yaml:1:54: http2.window: a window is 16KiB at least and 16MiB at most`},
+		{"{endpoints: ['a:1'], version: http2, http2: {ping_after: 1ms}}", `c.yaml:1:58: http2.ping_after: ping_after is 0 or at least 1s`},
+		{"{endpoints: ['a:1'], version: http2, http2: {ping_timeout: 0}}", `c.yaml:1:60: http2.ping_timeout: a PING whose answer may take any time finds nothing out: give it a time, or make ping_after 0`},
 	} {
 		got := ""
 		if err := config.Decode("c.yaml", []byte(test.text), new(Spec)); err != nil {

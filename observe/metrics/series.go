@@ -44,6 +44,9 @@ var endpointSeries = []series[Endpoint]{
 	counter("endpoint_reused_total", "Requests that took a pooled connection.", func(e *Endpoint) float64 { return float64(e.Reused) }, "cluster", "endpoint"),
 	gauge("endpoint_connections_idle", "Pooled connections waiting.", func(e *Endpoint) float64 { return float64(e.Idle) }, "cluster", "endpoint"),
 	gauge("endpoint_connections_active", "Connections carrying a request.", func(e *Endpoint) float64 { return float64(e.Active) }, "cluster", "endpoint"),
+	gauge("endpoint_streams", "Requests on HTTP/2 connections.", func(e *Endpoint) float64 { return float64(e.Streams) }, "cluster", "endpoint"),
+	counter("endpoint_streams_refused_total", "Requests that an HTTP/2 server gave back unprocessed.", func(e *Endpoint) float64 { return float64(e.Refused) }, "cluster", "endpoint"),
+	counter("endpoint_goaways_total", "HTTP/2 connections that the server let end.", func(e *Endpoint) float64 { return float64(e.GoAways) }, "cluster", "endpoint"),
 }
 
 var taskSeries = []series[Task]{

@@ -79,7 +79,6 @@ type ListenerCounters struct {
 	Sessions SessionCounters
 	Tunnels  TunnelCounters
 	TLS      TLSCounters
-	HTTP2    HTTP2Counters
 }
 
 // CountStatus counts a response. A status outside 100 to 599 counts as 5xx:
@@ -107,7 +106,6 @@ func (c *ListenerCounters) Add(o *ListenerCounters) {
 	c.Sessions.Add(&o.Sessions)
 	c.Tunnels.Add(&o.Tunnels)
 	c.TLS.Add(&o.TLS)
-	c.HTTP2.Add(&o.HTTP2)
 }
 
 // Cluster is one cluster. Endpoints and Available are not per loop: a source
@@ -185,6 +183,9 @@ type EndpointCounters struct {
 	Reused   uint64 // requests that took a pooled connection
 	Idle     uint64 // pooled connections waiting now
 	Active   uint64 // connections carrying a request now
+	Streams  uint64 // requests on HTTP/2 connections now
+	Refused  uint64 // requests that an HTTP/2 server gave back without looking at them
+	GoAways  uint64 // HTTP/2 connections that the server has let end
 
 	Errors       [endpointErrors]uint64 // by kind; see CountError
 	ResponseHead Histogram              // request sent to response head received
@@ -210,6 +211,9 @@ func (c *EndpointCounters) Add(o *EndpointCounters) {
 	c.Reused += o.Reused
 	c.Idle += o.Idle
 	c.Active += o.Active
+	c.Streams += o.Streams
+	c.Refused += o.Refused
+	c.GoAways += o.GoAways
 	for i, n := range o.Errors {
 		c.Errors[i] += n
 	}

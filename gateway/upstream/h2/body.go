@@ -1,0 +1,102 @@
+package h2
+
+import (
+	"io"
+
+	"github.com/ringway/ringway/buf"
+	"github.com/ringway/ringway/proto/header"
+	"github.com/ringway/ringway/proto/http2"
+)
+
+// The methods of exchange.Body, and of Prompt: the response's body as it has come, at most as much as the stream's window.
+
+// data takes a part of the body.
+func (s *Stream) data(ev *http2.Event) {
+	if !s.store(ev.Data) {
+		s.c.m.Reset(s.s, http2.EnhanceYourCalm)
+		s.fail(ErrNoBlock)
+		return
+	}
+	s.ended = s.ended || ev.EndStream
+	s.wake()
+}
+
+// store keeps bytes for the consumer; the buffer that they came in serves other streams too.
+func (s *Stream) store(p []byte) bool {
+	for len(p) > 0 {
+		var b *buf.Block
+		if n := len(s.queue); n > 0 && s.queue[n-1].Len < len(s.queue[n-1].Bytes) {
+			b = s.queue[n-1]
+		} else if b = s.c.shared.blocks.Get(); b == nil {
+			return false
+		} else {
+			s.queue = append(s.queue, b)
+		}
+		n := copy(b.Bytes[b.Len:], p)
+		b.Len += n
+		s.held += n
+		p = p[n:]
+	}
+	return true
+}
+
+// giveBack ends the loan of a chunk, which makes room in the window.
+func (s *Stream) giveBack() {
+	n := s.lent
+	if n == 0 {
+		return
+	}
+	s.lent, s.off, s.held = 0, s.off+n, s.held-n
+	if b := s.queue[0]; s.off == b.Len {
+		b.Put()
+		s.queue = append(s.queue[:0], s.queue[1:]...)
+		s.off = 0
+	}
+	s.c.m.Consumed(s.s, n)
+	s.c.kick()
+}
+
+// Next lends the next bytes of the response's body.
+func (s *Stream) Next() ([]byte, error) {
+	s.giveBack()
+	for {
+		if s.held > 0 {
+			p := s.queue[0].Data()[s.off:]
+			s.lent = len(p)
+			return p, nil
+		}
+		if s.ended {
+			return nil, io.EOF
+		}
+		if s.err != nil {
+			return nil, s.err
+		}
+		s.startTimer(&s.timer, s.patience)
+		err := s.wait()
+		s.c.loop.StopTimer(&s.timer)
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Ready reports whether Next would not wait.
+func (s *Stream) Ready() bool { return s.held > s.lent || s.Ended() }
+
+// Prompt reports whether the rest of the body is there.
+func (s *Stream) Prompt() bool { return s.ended }
+
+// Trailers are the fields behind the body, nil where there are none.
+func (s *Stream) Trailers() *header.Fields {
+	if s.trailers == nil {
+		return nil
+	}
+	return &s.trailers.Fields
+}
+
+// Close gives the lent chunk back.
+func (s *Stream) Close() {
+	if s.c != nil {
+		s.giveBack()
+	}
+}
