@@ -49,8 +49,6 @@ func (f *formatter) appendJSON(dst []byte, v *view) []byte {
 	dst = appendText(dst, `,"host":`, v.text[textHost])
 	dst = appendText(dst, `,"path":`, v.text[textPath])
 	dst = appendText(dst, `,"protocol":`, v.text[textProtocol])
-	dst = appendText(dst, `,"tls":`, v.text[textTLS])
-	dst = appendText(dst, `,"client_subject":`, v.text[textSubject])
 	if v.status > 0 || len(v.text[textEnd]) == 0 {
 		dst = appendNumber(dst, `,"status":`, uint64(v.status))
 	}
@@ -60,6 +58,8 @@ func (f *formatter) appendJSON(dst []byte, v *view) []byte {
 	dst = appendText(dst, `,"request_id":`, v.text[textRequestID])
 	dst = appendText(dst, `,"referer":`, v.text[textReferer])
 	dst = appendText(dst, `,"user_agent":`, v.text[textUserAgent])
+	dst = appendText(dst, `,"tls":`, v.text[textTLS])
+	dst = appendText(dst, `,"client_subject":`, v.text[textSubject])
 	dst = appendText(dst, `,"route":`, v.text[textRoute])
 	dst = appendText(dst, `,"cluster":`, v.text[textCluster])
 	if len(v.text[textUpstream]) > 0 {
