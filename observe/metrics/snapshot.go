@@ -79,6 +79,7 @@ type ListenerCounters struct {
 	Sessions SessionCounters
 	Tunnels  TunnelCounters
 	TLS      TLSCounters
+	HTTP2    HTTP2Counters
 }
 
 // CountStatus counts a response. A status outside 100 to 599 counts as 5xx:
@@ -106,6 +107,7 @@ func (c *ListenerCounters) Add(o *ListenerCounters) {
 	c.Sessions.Add(&o.Sessions)
 	c.Tunnels.Add(&o.Tunnels)
 	c.TLS.Add(&o.TLS)
+	c.HTTP2.Add(&o.HTTP2)
 }
 
 // Cluster is one cluster. Endpoints and Available are not per loop: a source
