@@ -88,7 +88,7 @@ const connect = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"
 func TestMalformed(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		m := newMirror(t)
-		p := start(t, driver, oneCluster(m.addr, "limits: {body: 10000}", "")+"access_log: {path: stdout}\n", options{})
+		p := start(t, driver, oneCluster(m.addr, "versions: [http1], limits: {body: 10000}", "")+"access_log: {path: stdout}\n", options{})
 		for _, c := range malformed {
 			t.Run(c.name, func(t *testing.T) {
 				w := dial(t, p.addr)

@@ -146,14 +146,15 @@ var tlsCurlCases = []struct {
 	{"no forward secrecy", "-s --tls-max 1.2 --ciphers AES128-SHA {web}/small", "", 35},
 	{"large", "-s -o /dev/null -w %{http_code}_%{size_download} {web}/large", "200_1048576", 0},
 	{"several on one connection", "-s -w %{num_connects} {web}/small {web}/small", "a small file\n1a small file\n0", 0},
-	{"HSTS", "-sI {web}/small", `(?s).*\r\nStrict-Transport-Security: max-age=3600\r\n.*`, 0},
-	{"HTTP/1.1 by ALPN", "-s --http2 -o /dev/null -w %{http_version} {web}/small", "1.1", 0},
+	{"HSTS", "-sI {web}/small", `(?s).*\r\nstrict-transport-security: max-age=3600\r\n.*`, 0},
+	{"HTTP/2 by ALPN", "-s -o /dev/null -w %{http_version} {web}/small", "2", 0},
+	{"HTTP/1.1 by ALPN", "-s --http1.1 -o /dev/null -w %{http_version} {web}/small", "1.1", 0},
 	{"post", "-s -d x=y -o /dev/null -w %{http_code} {web}/text", "200", 0},
 	{"nginx sees the gateway's certificate", "-s {web}/who", `CN=client TLSv1\.[23] [r.] localhost\n`, 0},
 	{"plain HTTP", "-s -w %{http_code} {plain}/small", `.*"this port speaks TLS: use https".*400`, 0},
 	{"client certificate", "-s --cert {client} --key {clientkey} {clients}/small", "a small file\n", 0},
 	{"client certificate, 1.2", "-s --tls-max 1.2 --cert {client} --key {clientkey} {clients}/small", "a small file\n", 0},
-	{"no client certificate", "-s {clients}/small", "", 56},
+	{"no client certificate", "-s --http1.1 {clients}/small", "", 56},
 	{"foreign client certificate", "-s --tls-max 1.2 --cert {foreign} --key {foreignkey} {clients}/small", "", 35},
 }
 
