@@ -12,6 +12,7 @@ type Snapshot struct {
 	Endpoints []Endpoint
 	Tasks     []Task
 	AccessLog AccessLog
+	ACME      ACME
 }
 
 // Loop is one event loop.
