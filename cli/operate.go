@@ -129,8 +129,33 @@ func printStatus(w io.Writer, s *gateway.Status) {
 		fmt.Fprintf(w, ", and %d that end with their last connection", s.Retiring)
 	}
 	fmt.Fprintln(w)
+	if s.Certificates != nil {
+		printCertificates(w, s.Certificates)
+	}
 	if s.Master != nil {
 		printMaster(w, s.Master)
+	}
+}
+
+// printCertificates tells of the names whose certificates an authority gives, and of each that is in trouble.
+func printCertificates(w io.Writer, c *gateway.CertificateStatus) {
+	fmt.Fprintf(w, "certificates %d of %d names valid", c.Valid, c.Names)
+	if !c.Expires.IsZero() {
+		fmt.Fprintf(w, ", the first runs out on %s", c.Expires.Local().Format(time.DateTime))
+	}
+	fmt.Fprintln(w)
+	for _, n := range c.Troubled {
+		fmt.Fprintf(w, "  %s: %s", n.Name, n.State)
+		if n.Error != "" {
+			fmt.Fprintf(w, " after %d tries: %s", n.Tries, n.Error)
+		}
+		if !n.Next.IsZero() {
+			fmt.Fprintf(w, "; next try in %v", time.Until(n.Next).Round(time.Second))
+		}
+		fmt.Fprintln(w)
+	}
+	if more := c.Names - c.Valid - len(c.Troubled); more > 0 {
+		fmt.Fprintf(w, "  and %d more\n", more)
 	}
 }
 

@@ -45,6 +45,9 @@ func (c control) Listeners() any { return c.g.listenerStatus() }
 // Clusters tells of the clusters.
 func (c control) Clusters() any { return c.g.clusterStatus() }
 
+// Certificates tells of certificates that come from authorities.
+func (c control) Certificates() any { return c.g.certificateList() }
+
 // Stalls tells what held loops.
 func (c control) Stalls() any { return c.g.stallStatus() }
 

@@ -263,6 +263,7 @@ func (g *Gateway) Snapshot() metrics.Snapshot {
 		s.AccessLog.Dropped += l.Dropped()
 	}
 	g.past.tell(&s)
+	s.ACME = g.certificateMetrics()
 	return s
 }
 

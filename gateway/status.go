@@ -28,6 +28,8 @@ type Status struct {
 	Connections uint64       `json:"connections"`
 	Requests    uint64       `json:"requests"`
 	Sessions    uint64       `json:"sessions"`
+	// Certificates are those that are got from authorities; nil where none are.
+	Certificates *CertificateStatus `json:"certificates,omitempty"`
 	// Master is the process above this one; nil where there is none.
 	Master *MasterStatus `json:"master,omitempty"`
 }
@@ -61,6 +63,7 @@ func (g *Gateway) Status() Status {
 	case g.draining.Load():
 		s.State = "draining"
 	}
+	s.Certificates = g.certificateStatus()
 	snap := g.Snapshot()
 	for i := range snap.Loops {
 		l := &snap.Loops[i]

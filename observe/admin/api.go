@@ -59,6 +59,7 @@ func operations(c Control) []operation {
 		{"GET", "/v1/status", reading, "how the gateway is", tell(c.Status)},
 		{"GET", "/v1/listeners", reading, "listeners and their counters", tell(c.Listeners)},
 		{"GET", "/v1/clusters", reading, "clusters, their endpoints and counters", tell(c.Clusters)},
+		{"GET", "/v1/certificates", reading, "names that certificates are got for, and how each is", tell(c.Certificates)},
 		{"GET", "/v1/stalls", reading, "what has held loops for too long", tell(c.Stalls)},
 		{"GET", "/v1/tasks", reading, "what the loops' tasks are doing", tell(c.Tasks)},
 		{"GET", "/v1/config", changing, "the configuration that runs, as it was given", a.config},

@@ -18,13 +18,14 @@ import (
 // idle is a Control that has nothing to tell; what it does to requests is tested where there is a gateway.
 type idle struct{ panics bool }
 
-func (idle) Version() any   { return 1 }
-func (idle) Status() any    { return 1 }
-func (idle) Listeners() any { return 1 }
-func (idle) Clusters() any  { return 1 }
-func (idle) Stalls() any    { return 1 }
-func (idle) Tasks() any     { return func() {} } // which JSON has no form for
-func (idle) Config() Config { return Config{Hash: "h", Text: "listeners: {}"} }
+func (idle) Version() any      { return 1 }
+func (idle) Status() any       { return 1 }
+func (idle) Listeners() any    { return 1 }
+func (idle) Clusters() any     { return 1 }
+func (idle) Certificates() any { return 1 }
+func (idle) Stalls() any       { return 1 }
+func (idle) Tasks() any        { return func() {} } // which JSON has no form for
+func (idle) Config() Config    { return Config{Hash: "h", Text: "listeners: {}"} }
 func (i idle) Effective() any {
 	if i.panics {
 		panic("on purpose")

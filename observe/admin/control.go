@@ -12,11 +12,12 @@ import (
 // Control is the gateway as operators see and change it. Its methods are called on ordinary goroutines, several at a time. What
 // they give is written by encoding/json; what they refuse is a [Refusal], and any other error is the gateway's own fault.
 type Control interface {
-	// Version, Status, Listeners, Clusters, Stalls and Tasks tell; they change nothing.
+	// Version, Status, Listeners, Clusters, Certificates, Stalls and Tasks tell; they change nothing.
 	Version() any
 	Status() any
 	Listeners() any
 	Clusters() any
+	Certificates() any
 	Stalls() any
 	Tasks() any
 	// Config is the configuration that runs; Effective is the same with its defaults, and without its secrets.

@@ -84,7 +84,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		endpointConnectErrors, endpointRequestErrors, endpointResponseHead} {
 		ch <- d
 	}
-	for _, d := range slices.Concat(tunnelDescs, tlsDescs, http2Descs) {
+	for _, d := range slices.Concat(tunnelDescs, tlsDescs, http2Descs, acmeDescs) {
 		ch <- d
 	}
 }
@@ -128,6 +128,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(ch, taskSeries, &e, e.Name)
 	}
 	send(ch, accessLogSeries, &s.AccessLog)
+	sendACME(ch, &s.ACME)
 }
 
 // sendListener sends what a listener has beyond plain numbers, too.

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"path"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -40,9 +39,6 @@ type issuer struct {
 	http     *http.Client
 	limiter  *certmagic.RingBufferRateLimiter
 	log      *slog.Logger
-
-	mu     sync.Mutex
-	failed map[string]bool // names whose last order named the certificate that it replaces, and failed
 }
 
 func newIssuer(spec *Spec, s *storage, challenges *Challenges, log *slog.Logger) (*issuer, error) {
@@ -57,7 +53,7 @@ func newIssuer(spec *Spec, s *storage, challenges *Challenges, log *slog.Logger)
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
-	i := &issuer{spec: spec, storage: s, http: &http.Client{Transport: transport, Timeout: answerLimit}, log: log, failed: map[string]bool{},
+	i := &issuer{spec: spec, storage: s, http: &http.Client{Transport: transport, Timeout: answerLimit}, log: log,
 		key: (&certmagic.ACMEIssuer{CA: spec.CA}).IssuerKey(), limiter: certmagic.NewRateLimiter(orders, ordersWindow), solvers: map[string]acmez.Solver{}}
 	i.accounts = &accounts{storage: s, prefix: i.prefix(), email: spec.Email, eab: spec.EAB}
 	answers := &solver{challenges: challenges, storage: s, prefix: i.prefix()}
@@ -112,8 +108,9 @@ func (i *issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 		return nil, errors.New("the authority gave no certificate")
 	}
 	chain := chains[0]
-	if x := leafOf(chain.ChainPEM); x != nil && chain.RenewalInfo != nil && !sensible(*chain.RenewalInfo, x) {
-		chain.RenewalInfo = nil
+	if x := leafOf(chain.ChainPEM); x != nil && chain.RenewalInfo != nil {
+		info := sensible(*chain.RenewalInfo, x)
+		chain.RenewalInfo = &info
 	}
 	return &certmagic.IssuedCertificate{Certificate: chain.ChainPEM, Metadata: chain}, nil
 }
@@ -132,26 +129,27 @@ func (i *issuer) order(ctx context.Context, client *acmez.Client, csr *x509.Cert
 		return nil, err
 	}
 	params.Profile = i.spec.Profile
-	name := csr.DNSNames[0]
-	params.Replaces = i.replaced(ctx, name)
+	params.Replaces = i.replaced(ctx, csr.DNSNames[0])
 	chains, err := client.ObtainCertificate(ctx, params)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	delete(i.failed, name)
-	if err != nil && params.Replaces != nil {
-		i.failed[name] = true
+	if params.Replaces != nil && orderRefused(err) {
+		params.Replaces = nil
+		chains, err = client.ObtainCertificate(ctx, params)
 	}
 	return chains, err
 }
 
-// replaced is the certificate that an order is to replace (RFC 9773 §5), which spares it from limits of the authority; nil for
-// none, and after an order that failed with it: it may be the reason.
+// orderRefused reports whether an authority did not even look for proof of control. To name the certificate that is replaced may be
+// why: some do not find it, or not any more.
+func orderRefused(err error) bool {
+	var problem rfc8555.Problem
+	return errors.As(err, &problem) && problem.Resource == nil && problem.Type != rfc8555.ProblemTypeRateLimited &&
+		problem.Type != rfc8555.ProblemTypeAccountDoesNotExist
+}
+
+// replaced is the certificate that an order is to replace (RFC 9773 §5), which spares it from limits of the authority; nil for none.
 func (i *issuer) replaced(ctx context.Context, name string) *x509.Certificate {
-	i.mu.Lock()
-	failed := i.failed[name]
-	i.mu.Unlock()
 	data, err := i.storage.Load(ctx, certmagic.StorageKeys.SiteCert(i.key, name))
-	if failed || err != nil {
+	if err != nil {
 		return nil
 	}
 	if x := leafOf(data); x != nil && len(x.AuthorityKeyId) > 0 && time.Now().Before(x.NotAfter) {
@@ -173,21 +171,25 @@ func leafOf(data []byte) *x509.Certificate {
 	return x
 }
 
-var errWindow = errors.New("the window that the authority suggests for the renewal is longer than the certificate lives")
-
 // GetRenewalInfo asks the authority when a certificate is best renewed (RFC 9773).
 func (i *issuer) GetRenewalInfo(ctx context.Context, cert certmagic.Certificate) (rfc8555.RenewalInfo, error) {
 	info, err := i.client().GetRenewalInfo(ctx, cert.Leaf)
-	if err == nil && !sensible(info, cert.Leaf) {
-		return rfc8555.RenewalInfo{}, errWindow
+	if err == nil {
+		info = sensible(info, cert.Leaf)
 	}
 	return info, err
 }
 
-// sensible reports whether a window for the renewal is one: some authorities give certificates that live for minutes a window of days,
-// most of which has passed before, so that a client that follows it renews without end.
-func sensible(info rfc8555.RenewalInfo, x *x509.Certificate) bool {
-	return info.SuggestedWindow.End.Sub(info.SuggestedWindow.Start) <= x.NotAfter.Sub(x.NotBefore)
+// sensible makes a window for the renewal one that can be gone by: authorities whose window is made for certificates of months say of
+// those that live for minutes that any time will do, even the first or the last second. Then it is when a third of the life is left.
+func sensible(info rfc8555.RenewalInfo, x *x509.Certificate) rfc8555.RenewalInfo {
+	life := x.NotAfter.Sub(x.NotBefore)
+	if w := &info.SuggestedWindow; w.End.Sub(w.Start) > life/2 {
+		w.Start = x.NotAfter.Add(-life / 3)
+		w.End = w.Start.Add(life / 10)
+		info.SelectedTime = w.Start
+	}
+	return info
 }
 
 var (

@@ -56,6 +56,13 @@ func (r *Registry) Counts() Counts {
 		Allowed: c.allowed.Load(), Refused: c.refused.Load()}
 }
 
+// InUse reports whether any listener gets certificates.
+func (r *Registry) InUse() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.clients) > 0
+}
+
 // Status tells how every name is that is looked after, in their order.
 func (r *Registry) Status() []Status {
 	r.mu.Lock()
