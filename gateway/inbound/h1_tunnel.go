@@ -12,7 +12,7 @@ import (
 	"github.com/ringway/ringway/proto/ws"
 )
 
-// joinable is a tunnel's outbound side whose bytes may be those of one plain connection.
+// joinable is a tunnel's outbound side whose bytes may be those of one connection, plain or encrypted.
 type joinable interface {
 	// Take gives that connection away, with what it has received behind the response's head, to be given up by Discard; nil if
 	// there is none, and then nothing has changed. The slices of the response's head stop being valid.
@@ -23,7 +23,7 @@ type joinable interface {
 // then the session has a tunnel, and no task any more. Either way the connection carries no further request.
 func (r *h1Request) tunnel() {
 	s := r.s
-	s.watching, s.stays = false, true
+	s.watching, s.pinned = false, true
 	b, err := r.tunnelHead()
 	if err != nil {
 		r.respond(errs.From(errs.Overloaded, err, "accept the upgrade"))
@@ -75,7 +75,7 @@ func (r *h1Request) tunnelHead() (*buf.Block, error) {
 
 // take gives the upstream's connection if both sides' bytes are their connections', so that a relay can pass them on.
 func (r *h1Request) take() *upstream.Conn {
-	if t, ok := r.Response.Owner.(joinable); ok && r.s.c == conn.Stream(r.s.under) && r.Request.Body == exchange.Body(&r.body) {
+	if t, ok := r.Response.Owner.(joinable); ok && r.Request.Body == exchange.Body(&r.body) {
 		return t.Take()
 	}
 	return nil
@@ -86,13 +86,13 @@ func (r *h1Request) join(k *upstream.Conn, b *buf.Block) {
 	s := r.s
 	t := &tunnel{s: s, up: k, cluster: r.Cluster}
 	r.beginTunnel(&t.trace, r.received())
-	if s.under.Send(b) != nil {
+	if s.c.Send(b) != nil {
 		s.c.Abort()
 		k.Discard()
 		t.end(metrics.ClientReset, 0, 0)
 		return
 	}
-	s.tunnel, s.stays = t, false
+	s.tunnel, s.pinned = t, !s.plain() || k.Stream != conn.Stream(k.Under)
 	t.begin(r.terms.times.tunnel)
 }
 

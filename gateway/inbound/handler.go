@@ -172,7 +172,7 @@ func (h *Handler) CloseAll() {
 	for s := range h.sessions {
 		switch {
 		case s.tunnel != nil:
-			s.tunnel.relay.Stop()
+			s.tunnel.carrier.Stop()
 		case s.h2 != nil:
 			s.h2.abort(loop.ErrStopped)
 		case s.active:

@@ -21,7 +21,7 @@ func (h *Handler) Yield(to handover.Taker) {
 func (h *Handler) Movable() int {
 	n := 0
 	for s := range h.sessions {
-		if s.plain() && !s.stays && (s.tunnel == nil || !s.tunnel.ended) {
+		if s.plain() && !s.stays && !s.pinned && (s.tunnel == nil || !s.tunnel.ended) {
 			n++
 		}
 	}

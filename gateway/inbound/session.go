@@ -39,7 +39,8 @@ type session struct {
 	unclear  bool               // its first bytes are too few to tell the version
 	h2       *h2Conn            // what it is once the client speaks HTTP/2
 	leaving  bool               // it is on its way out of the loop, to another process
-	stays    bool               // it cannot be handed over
+	stays    bool               // it cannot be handed over, until Resume
+	pinned   bool               // it carries a tunnel that never can be
 	tunnel   *tunnel            // what it has become after an upgrade; it counts as active then
 	requests int
 	client   netip.AddrPort // who opened the connection, or whom the PROXY header names

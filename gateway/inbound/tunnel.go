@@ -9,37 +9,53 @@ import (
 	"github.com/ringway/ringway/observe/metrics"
 )
 
-// tunnel is what a session has become whose client has gone over to another protocol, with an upstream that speaks it, where both
-// connections are plain: a relay passes the bytes on, without a task.
+// tunnel is what a session has become whose client has gone over to another protocol, with an upstream that speaks it: a relay
+// passes the bytes on, and at rest there is no task.
 type tunnel struct {
 	trace
 	s       *session
 	up      *upstream.Conn
 	cluster string // the endpoint's
-	relay   conn.Relay
+	carrier carrier
+	relay   *conn.Relay // the carrier where both sides are plain: only that can be handed over
 	ended   bool
+}
+
+// carrier is a conn.Relay or a streamRelay.
+type carrier interface {
+	Stop()
+	Why() conn.RelayEnd
+	Moved() (there, back uint64)
 }
 
 var errTunnelReset = errs.New(errs.UpstreamReset, "the upstream broke the tunnel off")
 
-func (t *tunnel) prepare() {
-	c := &t.h.Counters.Tunnels
-	t.relay.Totals = [2]*uint64{&c.BytesIn, &c.BytesOut}
-	t.relay.OnEnd = t.parted
-}
-
 // begin passes on what came behind the request and the response, and what comes.
 func (t *tunnel) begin(idle time.Duration) {
-	t.prepare()
-	t.relay.Start(t.s.under, t.up.Under, idle)
+	if !t.s.plain() || t.up.Stream != conn.Stream(t.up.Under) {
+		c := &t.h.Counters.Tunnels
+		r := &streamRelay{onEnd: t.parted, totals: [2]*uint64{&c.BytesIn, &c.BytesOut}}
+		t.carrier = r
+		r.start(t.s.c, t.up.Stream, idle)
+		return
+	}
+	t.plain().Start(t.s.under, t.up.Under, idle)
 	t.leave()
 }
 
+// plain makes the relay of two plain connections.
+func (t *tunnel) plain() *conn.Relay {
+	c := &t.h.Counters.Tunnels
+	t.relay = &conn.Relay{Totals: [2]*uint64{&c.BytesIn, &c.BytesOut}, OnEnd: func(*conn.Relay) { t.parted() }}
+	t.carrier = t.relay
+	return t.relay
+}
+
 // parted is called when the relay has ended and both connections are closed.
-func (t *tunnel) parted(r *conn.Relay) {
+func (t *tunnel) parted() {
 	t.up.Discard()
 	end := metrics.SessionFailed
-	switch r.Why() {
+	switch t.carrier.Why() {
 	case conn.RelayFinished:
 		end = metrics.Finished
 	case conn.RelayFirstReset:
@@ -55,6 +71,6 @@ func (t *tunnel) parted(r *conn.Relay) {
 		}
 	}
 	t.ended = true
-	in, out := r.Moved()
+	in, out := t.carrier.Moved()
 	t.trace.end(end, in, out)
 }

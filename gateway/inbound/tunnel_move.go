@@ -13,7 +13,7 @@ import (
 // leave takes the tunnel out of the loop as soon as it is at rest, if it is to be given.
 func (t *tunnel) leave() {
 	s := t.s
-	if s.h.to == nil || s.stays || s.leaving || t.ended {
+	if s.h.to == nil || s.stays || s.leaving || s.pinned || t.ended {
 		return
 	}
 	s.leaving = true
@@ -92,7 +92,6 @@ func (h *Handler) ReceiveUpgraded(fds [2]int32, unix bool, to *upstream.Endpoint
 	}
 	h.Counters.Tunnels.Open++
 	s.tunnel = t
-	t.prepare()
-	t.relay.Continue(c, k.Under, h.terms.times.tunnel, conn.RelayState{Ended: state.Ended, Moved: state.Moved})
+	t.plain().Continue(c, k.Under, h.terms.times.tunnel, conn.RelayState{Ended: state.Ended, Moved: state.Moved})
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/http1io"
@@ -90,7 +89,7 @@ func (tx *transaction) Wait() error {
 // Take gives the connection away, on which nothing but the head of the response has been read.
 func (tx *transaction) Take() *upstream.Conn {
 	k, x := tx.k, tx.x
-	if k.Stream != conn.Stream(k.Under) || x.Response.Body != exchange.Body(&tx.body) {
+	if x.Response.Body != exchange.Body(&tx.body) {
 		return nil
 	}
 	tx.head.Free()
