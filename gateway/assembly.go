@@ -51,9 +51,9 @@ func (g *Gateway) assemble(p *part, i, n int, from, to *plan) (*assembly, error)
 		c := p.clusters[name]
 		switch {
 		case c == nil:
-			c = upstream.NewCluster(p.net, r)
+			c = upstream.NewCluster(p.net, to.shared[name])
 		case from.resolved[name] != r:
-			a.updates[c] = r
+			a.updates[c] = to.shared[name]
 		}
 		a.clusters[name] = c
 	}

@@ -48,6 +48,9 @@
 //     where connections come from, upstream.Cluster for where they go. Start is the same, from nothing.
 //  5. What is no more is let go when its last user has gone (retire.go).
 //
+// Which endpoints are used, and for what share of their weight, changes beside it: healthy.go has the loops go by what package health
+// finds out.
+//
 // Operators get at it by control.go, and status.go tells them how it is; weights.go is what they change beside the configuration.
 //
 // Start reading at gateway.go (Start, Drain), then reload.go, and part.go, what each loop has of it.

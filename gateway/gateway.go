@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/gateway/health"
 	"github.com/ringway/ringway/gateway/secure/acme"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
@@ -66,6 +67,9 @@ type Gateway struct {
 	overrides overrides
 	imports   imports
 
+	health    *health.Checker
+	standings standings
+
 	background context.Context // of what retires
 	cancel     context.CancelFunc
 	retiring   sync.WaitGroup
@@ -112,6 +116,7 @@ func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
 	if stall := spec.Runtime.Stall.Std(); stall > 0 {
 		g.dog = loop.NewWatchdog(stall)
 	}
+	g.health = g.newChecker()
 	registry := metrics.NewRegistry(metrics.Build{Version: o.Version, Driver: string(g.machine.Name)}, g.Snapshot)
 	g.metrics = metrics.Handler(registry, g.log)
 	t := &transaction{g: g, listen: o.Listen}
@@ -264,6 +269,7 @@ func (g *Gateway) Snapshot() metrics.Snapshot {
 	}
 	g.past.tell(&s)
 	s.ACME = g.certificateMetrics()
+	s.Health = g.healthMetrics()
 	return s
 }
 
@@ -353,6 +359,7 @@ const stopGrace = 2 * time.Second
 func (g *Gateway) close() {
 	g.cancel()
 	g.retiring.Wait()
+	g.health.Close()
 	now := g.current()
 	for _, p := range now.everyone() {
 		p.loop.On(p.end)

@@ -27,7 +27,8 @@ type plan struct {
 	tables      map[string]*route.Table // of listeners of HTTP
 	serverNames map[string]*route.Names // of listeners of layer 4
 	resolved    map[string]*upstream.Resolved
-	secure      map[string]*secure.Server // of listeners that speak TLS
+	shared      map[string]*upstream.Resolved // with what health left of the weights when the plan was made
+	secure      map[string]*secure.Server     // of listeners that speak TLS
 	loops       int
 	bounds      map[string]int // of the listeners' connections
 	access      *accesslog.Log
@@ -49,7 +50,7 @@ func (s Source) Hash() string {
 // newPlan compiles spec. What the plan before it has compiled already, if there is one, is taken over.
 func (g *Gateway) newPlan(ctx context.Context, spec *Spec, source Source, before *plan) (*plan, error) {
 	p := &plan{spec: spec, source: source, hash: source.Hash(), names: slices.Sorted(maps.Keys(spec.Listeners)),
-		tables: map[string]*route.Table{}, serverNames: map[string]*route.Names{}, loops: spec.Runtime.Loops.Or(runtime.NumCPU())}
+		tables: map[string]*route.Table{}, serverNames: map[string]*route.Names{}, shared: map[string]*upstream.Resolved{}, loops: spec.Runtime.Loops.Or(runtime.NumCPU())}
 	if err := g.resolve(ctx, p, before); err != nil {
 		return nil, err
 	}

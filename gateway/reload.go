@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/health"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/admin"
@@ -177,14 +178,17 @@ type transaction struct {
 	from   *state
 	listen ListenFunc
 
-	to      *plan
-	parts   []*part
-	fresh   []*part // among parts
-	gone    []*part
-	all     []*assembly
-	oldLog  *accesslog.Log
-	admin   *admin.Server
-	undoing []func()
+	to     *plan
+	parts  []*part
+	fresh  []*part // among parts
+	gone   []*part
+	all    []*assembly
+	oldLog *accesslog.Log
+	checks *health.Set
+	// standings are what the checks say of the clusters at the beginning.
+	standings map[string]published
+	admin     *admin.Server
+	undoing   []func()
 }
 
 func (t *transaction) onFailure(f func()) { t.undoing = append(t.undoing, f) }
@@ -200,7 +204,7 @@ func (t *transaction) prepare(ctx context.Context, spec *Spec, source Source) (e
 	}
 	t.onFailure(func() { t.to.closeSecure(before) })
 	t.to.bounds = clientBounds(spec, t.g.limits(t.to.loops), t.to.loops, t.g.log)
-	for _, step := range []func(context.Context) error{t.openSockets, t.startLoops, t.openLog, t.assemble, t.startAdmin} {
+	for _, step := range []func(context.Context) error{t.prepareHealth, t.openSockets, t.startLoops, t.openLog, t.assemble, t.startAdmin} {
 		if err = step(ctx); err != nil {
 			break
 		}
@@ -342,6 +346,8 @@ func (t *transaction) publish() (*state, error) {
 		err = errors.Join(err, <-done)
 	}
 	g.change(to, t.gone...)
+	g.standings.begin(t.standings)
+	g.health.Adopt(t.checks)
 	t.leave()
 	if g.options.SetLog != nil && (t.from == nil || t.from.plan.spec.Log != t.to.spec.Log) {
 		g.options.SetLog(t.to.spec.Log)

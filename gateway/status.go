@@ -32,6 +32,8 @@ type Status struct {
 	Certificates *CertificateStatus `json:"certificates,omitempty"`
 	// Master is the process above this one; nil where there is none.
 	Master *MasterStatus `json:"master,omitempty"`
+	// Health is of the clusters that are checked.
+	Health []ClusterHealth `json:"health,omitempty"`
 }
 
 // ConfigStatus says which configuration runs.
@@ -64,6 +66,7 @@ func (g *Gateway) Status() Status {
 		s.State = "draining"
 	}
 	s.Certificates = g.certificateStatus()
+	s.Health = g.healthStatus()
 	snap := g.Snapshot()
 	for i := range snap.Loops {
 		l := &snap.Loops[i]
@@ -167,10 +170,11 @@ type endpointStatus struct {
 	Idle       uint64            `json:"idle"`
 	Active     uint64            `json:"active"`
 	Errors     map[string]uint64 `json:"errors,omitempty"`
+	Health     *EndpointHealth   `json:"health,omitempty"` // if it is checked
 }
 
 func (g *Gateway) clusterStatus() []clusterStatus {
-	now, snap := g.current(), g.Snapshot()
+	now, snap, checked := g.current(), g.Snapshot(), g.healthByAddress()
 	overloaded, sums := map[string]uint64{}, map[[2]string]*metrics.EndpointCounters{}
 	for i := range snap.Clusters {
 		overloaded[snap.Clusters[i].Name] += snap.Clusters[i].Overloaded
@@ -185,11 +189,11 @@ func (g *Gateway) clusterStatus() []clusterStatus {
 	}
 	out := []clusterStatus{}
 	for name, s := range now.plan.spec.Clusters {
-		c := clusterStatus{Name: name, Balance: string(s.Balance), Overloaded: overloaded[name]}
+		c := clusterStatus{Name: name, Balance: string(s.Balance.Policy), Overloaded: overloaded[name]}
 		r := now.plan.resolved[name]
 		for i, e := range s.Endpoints {
 			at := r.Addresses[i].String()
-			es := endpointStatus{Address: e.Address, Resolved: at, Weight: r.Weights[i], Configured: e.Weight, Drained: r.Weights[i] == 0}
+			es := endpointStatus{Address: e.Address, Resolved: at, Weight: r.Weights[i], Configured: e.Weight, Drained: r.Weights[i] == 0, Health: checked[[2]string{name, at}]}
 			if k := sums[[2]string{name, at}]; k != nil {
 				es.Requests, es.Retries, es.Connects, es.Idle, es.Active = k.Requests, k.Retries, k.Connects, k.Idle, k.Active
 				for kind, n := range k.Errors {

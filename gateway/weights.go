@@ -86,14 +86,16 @@ func (g *Gateway) SetWeight(ctx context.Context, cluster, endpoint string, weigh
 	plan.resolved = maps.Clone(plan.resolved)
 	r := g.overrides.apply(plan.resolved[cluster], s)
 	plan.resolved[cluster], to.plan = r, &plan
+	with := g.withHealth(r)
 	for _, p := range from.everyone() {
 		p.loop.On(func() {
 			if c := p.clusters[cluster]; c != nil {
-				c.Update(r)
+				c.Update(with)
 			}
 		})
 	}
 	g.change(&to)
+	g.health.Refresh()
 	g.log.Info("weight changed", "cluster", cluster, "endpoint", endpoint, "weight", g.overrides.of(cluster, &s.Endpoints[i]))
 	return nil
 }

@@ -70,9 +70,9 @@ func (h *Handler) try(x *exchange.Exchange, e *upstream.Endpoint, fresh bool) er
 	return carry(x, c.Conn, x.Retries > 0)
 }
 
-// noEndpoint says that all endpoints were taken out of the choice.
+// noEndpoint says that all endpoints were taken out of the choice, by operators or by health checks.
 func noEndpoint(c *upstream.Cluster) error {
-	return errs.New(errs.NoEndpoint, "every endpoint of cluster "+c.Name+" is drained")
+	return errs.New(errs.NoEndpoint, "every endpoint of cluster "+c.Name+" is drained or unhealthy")
 }
 
 // unreached reports whether no server can have begun to act on the request, so that another may be tried whatever the method.

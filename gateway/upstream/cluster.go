@@ -39,6 +39,8 @@ type Resolved struct {
 	Addresses []conn.Address
 	Weights   []int
 	order     []uint16
+	shares    []int     // what health leaves of the weights, in percent; nil: all
+	whole     *Resolved // what shares were taken of; nil: there are none
 }
 
 // Resolve looks the endpoints' names up. It blocks, so it runs outside the loops.
@@ -113,8 +115,38 @@ func (r *Resolved) Same(o *Resolved) bool {
 // Reweighted is r with other weights, in the order of its endpoints; 0 takes an endpoint out of the choice.
 func (r *Resolved) Reweighted(weights []int) *Resolved {
 	o := *r
-	o.Weights, o.order = weights, newOrder(weights)
+	o.Weights, o.order, o.shares, o.whole = weights, newOrder(weights), nil, nil
 	return &o
+}
+
+// Shared is r with shares of its weights, in percent and in the order of its endpoints; 0 takes an endpoint out of the choice. It
+// says the same as r otherwise.
+func (r *Resolved) Shared(shares []int) *Resolved {
+	o := *r
+	o.shares, o.whole = shares, r
+	weights := make([]int, len(r.Weights))
+	for i := range weights {
+		weights[i] = o.weight(i)
+	}
+	o.order = newOrder(weights)
+	return &o
+}
+
+// Names are the endpoints' addresses, by which they are told apart.
+func (r *Resolved) Names() []string {
+	names := make([]string, len(r.Addresses))
+	for i := range r.Addresses {
+		names[i] = r.Addresses[i].String()
+	}
+	return names
+}
+
+// weight is what endpoint i has now; it is in proportion to those of the others.
+func (r *Resolved) weight(i int) int {
+	if r.shares == nil {
+		return r.Weights[i]
+	}
+	return r.Weights[i] * r.shares[i]
 }
 
 // Cluster is one loop's part of a cluster.
@@ -126,6 +158,7 @@ type Cluster struct {
 	Counters  metrics.ClusterCounters
 
 	n        *conn.Net
+	resolved *Resolved   // without shares
 	chosen   []*Endpoint // those with a weight, which the schedule is of
 	schedule schedule
 	closing  bool
@@ -150,6 +183,9 @@ func (c *Cluster) Update(r *Resolved) {
 	for _, e := range c.Endpoints {
 		had[e.Name] = e
 	}
+	if c.resolved = r; r.whole != nil {
+		c.resolved = r.whole
+	}
 	c.Settings = &r.Settings
 	if r.Settings.Version.multiplexes() {
 		c.http2 = r.Settings.transport()
@@ -168,7 +204,7 @@ func (c *Cluster) Update(r *Resolved) {
 		e.speak(r.TLS, host, r.Settings.Version)
 		delete(had, name)
 		c.Endpoints = append(c.Endpoints, e)
-		if e.retired = r.Weights[i] == 0; e.retired {
+		if e.retired = r.weight(i) == 0; e.retired {
 			e.closeIdle()
 			continue
 		}
@@ -182,6 +218,13 @@ func (c *Cluster) Update(r *Resolved) {
 	next := c.schedule.next
 	if c.schedule = (schedule{order: r.order}); len(r.order) > 0 {
 		c.schedule.next = next % len(r.order)
+	}
+}
+
+// Share goes over to other shares of the weights that the cluster has. If it has others by now, shares of those are on their way.
+func (c *Cluster) Share(r *Resolved) {
+	if r.whole == c.resolved || r == c.resolved {
+		c.Update(r)
 	}
 }
 

@@ -1,12 +1,15 @@
 package upstream
 
 import (
+	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/health"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/gateway/secure"
 )
@@ -14,7 +17,8 @@ import (
 // Spec is a cluster as it stands in the configuration.
 type Spec struct {
 	Endpoints []EndpointSpec     `yaml:"endpoints" config:"required" doc:"Where the cluster's servers listen."`
-	Balance   Balance            `yaml:"balance" doc:"How an endpoint is chosen."`
+	Balance   BalanceSpec        `yaml:"balance" doc:"How an endpoint is chosen."`
+	Health    *health.Spec       `yaml:"health_check" doc:"Check endpoints beside the traffic, and use those that are healthy; default: all count as healthy."`
 	Retries   int                `yaml:"retries" doc:"Further endpoints that are tried when one cannot be connected to."`
 	Timeouts  Timeouts           `yaml:"timeouts" doc:"How long the cluster's servers may take."`
 	Pool      PoolSpec           `yaml:"pool" doc:"Bounds of the connections to each endpoint, per loop."`
@@ -26,7 +30,7 @@ type Spec struct {
 }
 
 // SetDefaults fills in what a cluster has where the file is silent.
-func (s *Spec) SetDefaults() { s.Balance, s.Retries, s.Version = RoundRobin, 2, HTTP1 }
+func (s *Spec) SetDefaults() { s.Retries, s.Version = 2, HTTP1 }
 
 // Validate reports what is wrong with the cluster by itself.
 func (s *Spec) Validate(c *config.Check) {
@@ -41,6 +45,7 @@ func (s *Spec) Validate(c *config.Check) {
 	}
 	s.validateTLS(c)
 	s.validateVersion(c)
+	s.validateHealth(c)
 	seen := map[string]bool{}
 	for i, e := range s.Endpoints {
 		if seen[e.Address] {
@@ -70,6 +75,48 @@ const RoundRobin Balance = "round_robin"
 
 // EnumValues are the ways there are.
 func (Balance) EnumValues() []string { return []string{string(RoundRobin)} }
+
+// BalanceSpec is how an endpoint is chosen: the name of a way, or that with what changes the weights.
+type BalanceSpec struct {
+	Policy          Balance `yaml:"policy" doc:"The way to choose."`
+	health.Weighing `yaml:",inline"`
+}
+
+// SetDefaults takes the endpoints in turn, by their weights alone.
+func (b *BalanceSpec) SetDefaults() {
+	b.Weighing.SetDefaults()
+	b.Policy = RoundRobin
+}
+
+// FromScalar takes the short form.
+func (b *BalanceSpec) FromScalar(s string) error {
+	b.Policy = Balance(s)
+	if words := b.Policy.EnumValues(); !slices.Contains(words, s) {
+		return fmt.Errorf("expected one of %s, found %q", strings.Join(words, ", "), s)
+	}
+	return nil
+}
+
+// Expects says what the short form is.
+func (b *BalanceSpec) Expects() string { return "the policy, such as " + string(RoundRobin) }
+
+// Validate has nothing to add: the weighing checks itself.
+func (b *BalanceSpec) Validate(*config.Check) {}
+
+// validateHealth reports what cannot be checked or measured.
+func (s *Spec) validateHealth(c *config.Check) {
+	if s.Balance.By != health.ByNothing && s.Health == nil {
+		c.At("balance", "weight_by").Errorf("nothing measures %s: the cluster needs a health_check", s.Balance.By)
+	}
+	if s.Health == nil || s.Health.ICMP == nil {
+		return
+	}
+	for i, e := range s.Endpoints {
+		if !health.Pingable(e.Address) {
+			c.At("endpoints", i).Errorf("a Unix socket cannot be pinged: check it by tcp or http, which connect to it")
+		}
+	}
+}
 
 // EndpointSpec is one server: "host:port", or an address with a weight.
 type EndpointSpec struct {

@@ -87,6 +87,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range slices.Concat(tunnelDescs, tlsDescs, http2Descs, acmeDescs) {
 		ch <- d
 	}
+	describeHealth(ch)
 }
 
 func describe[E any](ch chan<- *prometheus.Desc, list []series[E]) {
@@ -126,6 +127,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		func(e *Task) string { return label(&e.Name) },
 		func(to, e *Task) { to.Add(&e.TaskCounters) }) {
 		send(ch, taskSeries, &e, e.Name)
+	}
+	for _, e := range s.Health {
+		sendHealth(ch, &e)
 	}
 	send(ch, accessLogSeries, &s.AccessLog)
 	sendACME(ch, &s.ACME)

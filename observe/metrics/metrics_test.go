@@ -259,7 +259,7 @@ func TestConventions(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(NewCollector(func() Snapshot {
 		return Snapshot{Loops: make([]Loop, 1), Listeners: make([]Listener, 1), Clusters: make([]Cluster, 1),
-			Endpoints: make([]Endpoint, 1), Tasks: make([]Task, 1)}
+			Endpoints: make([]Endpoint, 1), Tasks: make([]Task, 1), Health: []ClusterHealth{{Endpoints: []EndpointHealth{{Checks: make([]EndpointCheck, 1)}}}}}
 	}))
 	families, err := r.Gather()
 	if err != nil {

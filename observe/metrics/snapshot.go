@@ -11,6 +11,7 @@ type Snapshot struct {
 	Clusters  []Cluster
 	Endpoints []Endpoint
 	Tasks     []Task
+	Health    []ClusterHealth // each cluster once
 	AccessLog AccessLog
 	ACME      ACME
 }

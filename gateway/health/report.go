@@ -1,0 +1,62 @@
+package health
+
+import "time"
+
+// Report is what is known of the endpoints of a cluster, in the order of its configuration.
+type Report struct {
+	Cluster   string
+	Endpoints []EndpointReport
+}
+
+// EndpointReport is what is known of an endpoint.
+type EndpointReport struct {
+	Name   string // its address
+	State  State
+	Since  time.Time
+	Turned uint64 // how often it has turned
+	Reason string // why it is unhealthy
+	Share  int    // of its weight by what was measured, in percent
+	Checks []CheckReport
+}
+
+// CheckReport is what one kind of check knows of an endpoint.
+type CheckReport struct {
+	Kind     Kind
+	State    State
+	Good     uint64
+	Failed   uint64
+	Failure  string // the last one's reason
+	At       time.Time
+	Smoothed time.Duration
+	Last     time.Duration
+	P50, P99 time.Duration // of the window
+	Loss     float64       // of the window, from 0 to 1
+	Window   int           // results in the window
+	Sum      time.Duration // of all good ones
+}
+
+// Reports tells what is known, by cluster.
+func (c *Checker) Reports() map[string]Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make(map[string]Report, len(c.clusters))
+	for name, cl := range c.clusters {
+		r := Report{Cluster: name}
+		for _, n := range cl.order {
+			r.Endpoints = append(r.Endpoints, cl.endpoints[n].report())
+		}
+		out[name] = r
+	}
+	return out
+}
+
+func (e *endpoint) report() EndpointReport {
+	r := EndpointReport{Name: e.name, State: stateOf(e.healthy), Since: e.since, Turned: e.turned, Reason: e.reason(), Share: int(e.applied*Whole + 0.5)}
+	for _, k := range e.checks {
+		p := k.window.percentiles(0.5, 0.99)
+		r.Checks = append(r.Checks, CheckReport{Kind: k.kind, State: stateOf(k.verdict.healthy), Good: k.good, Failed: k.failed, Failure: k.failure, At: k.at,
+			Smoothed: time.Duration(k.window.smoothed), Last: k.window.last, P50: p[0], P99: p[1], Loss: k.window.loss(), Window: len(k.window.results),
+			Sum: k.sum})
+	}
+	return r
+}
