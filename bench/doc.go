@@ -19,6 +19,8 @@
 // and what needs no load, such as waking a loop or spawning a task (bench/micro).
 // Its load is bench/messages, which compares every byte that comes back.
 //
+// The suite "http2" has h2load for its load.
+//
 // Reading starts in main.go, which is the order of work. The proxies are the
 // table in peers.go: adding one is one entry there and, where it reads a file,
 // one template in configs.go. The loads are the table in loads.go. Peers and
@@ -29,7 +31,7 @@
 //
 // It is a program: nobody imports it. Run it with
 //
-//	go run ./bench [-suite gateway|tls|runtime|all] [-run REGEXP] [-rounds N] [-duration 3s] [-driver auto|epoll|uring|both] [-caddy] [-json FILE]
+//	go run ./bench [-suite gateway|tls|http2|runtime|all] [-run REGEXP] [-rounds N] [-duration 3s] [-driver auto|epoll|uring|both] [-caddy] [-json FILE]
 //
 // The load goes to 127.0.0.1 only, from and to ports picked free, and lasts
 // for the time given. Children die with the program, also on Ctrl-C.

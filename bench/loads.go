@@ -21,6 +21,8 @@ type load struct {
 	fresh bool
 	// secure asks for TLS.
 	secure bool
+	// streams asks for HTTP/2, with so many requests open on each connection; 0: HTTP/1.1.
+	streams int
 	// messages, if not nil, are sent instead of requests.
 	messages *messages
 }
@@ -110,6 +112,9 @@ func clockStep(start, end time.Time) time.Duration {
 func (b *bench) exercise(ctx context.Context, p *running, l load, duration time.Duration) (cpuTime, wrkResult, error) {
 	if l.messages != nil {
 		return b.exchangeMessages(ctx, p, l, duration)
+	}
+	if l.streams > 0 {
+		return b.exerciseHTTP2(ctx, p, l, duration)
 	}
 	args := []string{
 		"-t", "1", "-c", strconv.Itoa(l.conns), "--latency",
