@@ -1,11 +1,16 @@
 package test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -88,13 +93,19 @@ func TestACMETLSALPN01(t *testing.T) {
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		more := fmt.Sprintf(", challenges: [tls-alpn-01], key_type: p384, names: [One.Example, zwei.example], eab: {key_id: kid-1, key: %s}", eabKey)
 		p := start(t, driver, acmeText(ca, certs, t.TempDir(), site, more, fmt.Sprintf(", client_auth: {ca: %q}", certs.file("ca.pem"))), options{})
-		p.await("msg=\"certificate in use\" name=one.example")
-		p.await("msg=\"certificate in use\" name=zwei.example")
+		roots := ca.roots()
+		for _, name := range []string{"one.example", "zwei.example"} {
+			x := awaitCertificate(t, ca.tls, name, roots)
+			if k, ok := x.PublicKey.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P384() {
+				t.Errorf("%s: a key of %T", name, x.PublicKey)
+			}
+		}
 		p.await("challenge=tls-alpn-01")
-		curl := tool(t, "curl", "curl")
-		_ = curl
 		if n := ca.issued(); n != 2 {
 			t.Errorf("the authority issued %d certificates", n)
+		}
+		if _, _, err := getTLS(ca.tls, "one.example", "/", roots); err == nil {
+			t.Error("a client without a certificate is served")
 		}
 	})
 }
@@ -140,4 +151,245 @@ func TestACMEStorage(t *testing.T) {
 	if code := p.wait(); code == 0 || !strings.Contains(p.log.String(), "cannot be written by user") || !strings.Contains(p.log.String(), "tls.acme.storage") {
 		t.Errorf("exit status %d:\n%s", code, p.log)
 	}
+}
+
+// TestACMEAuthorityDown: an authority that cannot be reached at the start keeps nobody else from being served, is told of, and is
+// asked again.
+func TestACMEAuthorityDown(t *testing.T) {
+	certs := newPKI(t)
+	eachDriver(t, func(t *testing.T, driver string) {
+		ca := newPebble(t, pebbleOptions{later: true})
+		site := serveGo(t, http.HandlerFunc(whoServes))
+		p := start(t, driver, acmeText(ca, certs, t.TempDir(), site, "", "", "a.example"), options{})
+		own, err := readPool(certs.file("ca.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body, err := getTLS(ca.tls, "localhost", "/", own); err != nil || status != 200 {
+			t.Errorf("another name: %d %q, %v", status, body, err)
+		}
+		if _, err := shown(ca.tls, "a.example", own); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+			t.Errorf("the name without a certificate: %v", err)
+		}
+		p.await("no certificate for a client")
+		p.await("no certificate obtained, trying again")
+		out, err := exec.Command(p.cmd.Path, "status", "--admin", p.admin).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "certificates 0 of 1 names valid") || !strings.Contains(string(out), "a.example: failing after 1 tries") {
+			t.Errorf("status: %v\n%s", err, out)
+		}
+		ca.start()
+		awaitCertificate(t, ca.tls, "a.example", ca.roots())
+		if m := fetch(t, newClient(t), "GET", "http://"+p.admin+"/metrics", nil); !strings.Contains(m.text, `ringway_acme_orders_total{kind="first",result="done"} 1`) ||
+			!strings.Contains(m.text, `ringway_acme_names{state="valid"} 1`) || !strings.Contains(m.text, `ringway_acme_certificate_expiry_timestamp_seconds{name="a.example"}`) ||
+			strings.Contains(m.text, `ringway_acme_orders_total{kind="first",result="failed"} 0`) {
+			t.Errorf("metrics:\n%s", grep(m.text, "acme"))
+		}
+	})
+}
+
+// grep gives the lines that contain a text.
+func grep(text, part string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// TestACMEOnDemand: names get certificates when clients ask for them, if somebody allows it, who is asked once.
+func TestACMEOnDemand(t *testing.T) {
+	certs := newPKI(t)
+	eachDriver(t, func(t *testing.T, driver string) {
+		ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
+		site := serveGo(t, http.HandlerFunc(whoServes))
+		var mu sync.Mutex
+		asked := map[string]int{}
+		ask := serveGo(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			name := r.URL.Query().Get("domain")
+			asked[name]++
+			if r.URL.Query().Get("key") != "k" || !strings.HasSuffix(name, ".yes.example") && name != "blocked.example" {
+				http.Error(w, "no", http.StatusForbidden)
+			}
+		}))
+		text := acmeText(ca, certs, storage, site, fmt.Sprintf(", on_demand: {ask: 'http://%s/may?key=k'}", ask), "")
+		p := start(t, driver, text, options{})
+		roots := ca.roots()
+		var all sync.WaitGroup
+		serials := make([]string, 20)
+		for i := range serials {
+			all.Go(func() {
+				if x, err := shown(ca.tls, "Shop.yes.example", roots); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				} else {
+					serials[i] = x.SerialNumber.String()
+				}
+			})
+		}
+		all.Wait()
+		for range 2 {
+			for _, name := range []string{"no.example", "blocked.example", "*.yes.example"} {
+				if _, err := shown(ca.tls, name, roots); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		p.await("no certificate for a client")
+		p.await("no certificate obtained on demand")
+		mu.Lock()
+		for name, want := range map[string]int{"shop.yes.example": 1, "no.example": 1, "blocked.example": 1, "*.yes.example": 0} {
+			if asked[name] != want {
+				t.Errorf("asked %d times about %s, not %d", asked[name], name, want)
+			}
+		}
+		mu.Unlock()
+		if n := ca.issued(); n != 1 || serials[0] != serials[19] {
+			t.Errorf("the authority issued %d certificates: %v", n, serials)
+		}
+		p.signal(os.Interrupt)
+		p.wait()
+		start(t, driver, text, options{})
+		if x, err := shown(ca.tls, "shop.yes.example", roots); err != nil || x.SerialNumber.String() != serials[0] {
+			t.Errorf("after a restart: %v", err)
+		}
+		if n := ca.issued(); n != 1 {
+			t.Errorf("after a restart the authority has issued %d certificates", n)
+		}
+	})
+}
+
+// TestACMEReload: names come and go, and those that stay keep their certificates.
+func TestACMEReload(t *testing.T) {
+	certs := newPKI(t)
+	eachDriver(t, func(t *testing.T, driver string) {
+		ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
+		site := serveGo(t, http.HandlerFunc(whoServes))
+		text := func(beside string, hosts ...string) string {
+			return acmeText(ca, certs, storage, site, "", beside, hosts...) + "runtime: {driver: $DRIVER, loops: 2}\n"
+		}
+		r := startReloadable(t, driver, text("", "a.example"))
+		roots := ca.roots()
+		first := awaitCertificate(t, ca.tls, "a.example", roots).SerialNumber
+		change := func(text string) {
+			t.Helper()
+			r.write(t, text)
+			if out, err := r.reload(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		change(text("", "a.example", "b.example"))
+		keeps := func(name string, serial fmt.Stringer) {
+			t.Helper()
+			if x, err := shown(ca.tls, name, roots); err != nil || x.SerialNumber.String() != serial.String() {
+				t.Errorf("%s does not keep its certificate: %v", name, err)
+			}
+		}
+		keeps("a.example", first)
+		second := awaitCertificate(t, ca.tls, "b.example", roots).SerialNumber
+		change(text(", hsts: {max_age: 1h}, session_tickets: {rotate: 1h}", "a.example", "b.example"))
+		keeps("a.example", first)
+		keeps("b.example", second)
+		change(text("", "b.example"))
+		keeps("b.example", second)
+		r.await("msg=\"name no longer looked after\" name=a.example")
+		if _, err := shown(ca.tls, "a.example", roots); err == nil {
+			t.Error("a name that is gone is served")
+		}
+		var left []struct{ Name, State string }
+		if err := json.Unmarshal([]byte(r.get(t, "/v1/certificates")), &left); err != nil || len(left) != 1 || left[0].Name != "b.example" || left[0].State != "valid" {
+			t.Errorf("looked after: %+v, %v", left, err)
+		}
+		change(text("", "a.example", "b.example"))
+		keeps("a.example", first)
+		if n := ca.issued(); n != 2 {
+			t.Errorf("the authority issued %d certificates", n)
+		}
+	})
+}
+
+// get asks the admin API.
+func (r *reloadable) get(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.Command(tool(t, "curl", "curl"), "-sS", "--unix-socket", r.socket, "http://admin"+path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// TestACMEUpgrade: an old and a new worker share what there is: nothing is got twice, and no handshake fails.
+func TestACMEUpgrade(t *testing.T) {
+	certs := newPKI(t)
+	eachDriver(t, func(t *testing.T, driver string) {
+		ca, control := newPebble(t, pebbleOptions{}), filepath.Join(t.TempDir(), "control")
+		site := serveGo(t, http.HandlerFunc(whoServes))
+		p := start(t, driver, acmeText(ca, certs, t.TempDir(), site, "", "", "a.example")+fmt.Sprintf("process: {control: %q}\n", control), options{})
+		roots := ca.roots()
+		first := awaitCertificate(t, ca.tls, "a.example", roots)
+		stop := make(chan struct{})
+		var all sync.WaitGroup
+		handshakes := 0
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				x, err := shown(ca.tls, "a.example", roots)
+				if err != nil || !x.Equal(first) {
+					t.Errorf("handshake %d: %v", handshakes, err)
+					return
+				}
+				handshakes++
+			}
+		})
+		for i := range 2 {
+			if out, err := exec.Command(p.cmd.Path, "upgrade", "--control", control).CombinedOutput(); err != nil {
+				t.Errorf("upgrade %d: %v\n%s", i, err, out)
+			}
+			eventually(t, func() error { // the master, too
+				if n := strings.Count(p.log.String(), "this master is a new program"); n != i+1 {
+					return fmt.Errorf("the master has been replaced %d times, not %d", n, i+1)
+				}
+				return nil
+			})
+		}
+		close(stop)
+		all.Wait()
+		if n := ca.issued(); n != 1 {
+			t.Errorf("the authority issued %d certificates", n)
+		}
+		t.Logf("%d handshakes", handshakes)
+	})
+}
+
+// TestACMEOtherProcess: whoever the authority finds answers for another process with the same folder, by HTTP and by TLS.
+func TestACMEOtherProcess(t *testing.T) {
+	certs := newPKI(t)
+	eachDriver(t, func(t *testing.T, driver string) {
+		for _, how := range []string{"http-01", "tls-alpn-01"} {
+			t.Run(how, func(t *testing.T) {
+				ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
+				site := serveGo(t, http.HandlerFunc(whoServes))
+				more := ", challenges: [" + how + "]"
+				found := start(t, driver, acmeText(ca, certs, storage, site, more, "", "a.example"), options{})
+				roots := ca.roots()
+				awaitCertificate(t, ca.tls, "a.example", roots)
+				hidden := *ca
+				hidden.http, hidden.tls = freeAddress(t), freeAddress(t)
+				p := start(t, driver, acmeText(&hidden, certs, storage, site, more, "", "hidden.example"), options{})
+				x := awaitCertificate(t, hidden.tls, "hidden.example", roots)
+				if x.DNSNames[0] != "hidden.example" {
+					t.Errorf("a certificate for %v", x.DNSNames)
+				}
+				if !strings.Contains(found.log.String(), "name=hidden.example") || strings.Contains(p.log.String(), "control of a name is proven") {
+					t.Error("the wrong process has proven it")
+				}
+			})
+		}
+	})
 }

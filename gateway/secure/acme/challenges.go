@@ -41,9 +41,8 @@ type solutions struct {
 
 // challengeSource is a folder in which other processes leave theirs.
 type challengeSource struct {
-	storage *storage               // of one client
-	prefix  string                 // of the authority
-	serves  func(name string) bool // takes no lock
+	storage *storage // of one client
+	prefix  string   // of the authority
 }
 
 func newChallenges() *Challenges {
@@ -74,11 +73,24 @@ func ValidToken(token []byte) bool {
 	return len(token) > 0 && len(token) <= maxToken
 }
 
-// Elsewhere reports whether another process may have a challenge for the name, so that it is worth to look into the folders. Loops
-// may call it.
+// Elsewhere reports whether another process may have a challenge for the name, so that it is worth to look into the folders: the next
+// worker in an upgrade may have names that this one has not. Loops may call it.
 func (c *Challenges) Elsewhere(name string) bool {
-	return slices.ContainsFunc(*c.sources.Load(), func(s challengeSource) bool { return s.serves(name) })
+	return len(*c.sources.Load()) > 0 && plausible(name)
 }
+
+// plausible reports whether a name may be one that there is a certificate for. It stands in requests that anybody can send.
+func plausible(name string) bool {
+	for i := range len(name) {
+		if b := name[i]; !(b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-' || b == '.') {
+			return false
+		}
+	}
+	return len(name) > 0 && len(name) <= maxName && name[0] != '.'
+}
+
+// maxName is how long a name can be (RFC 1035 §2.3.4).
+const maxName = 253
 
 // LoadToken looks for a token that another process was given for the name. It reads files: not for loops.
 func (c *Challenges) LoadToken(name, token string) (string, bool) {
@@ -105,9 +117,6 @@ func (c *Challenges) LoadCertificate(name string) *tls.Certificate {
 
 func (c *Challenges) load(name string) (all []rfc8555.Challenge) {
 	for _, s := range *c.sources.Load() {
-		if !s.serves(name) {
-			continue
-		}
 		data, err := s.storage.Load(context.Background(), challengeKey(s.prefix, name))
 		var chal rfc8555.Challenge
 		if err == nil && json.Unmarshal(data, &chal) == nil {

@@ -42,7 +42,6 @@ type client struct {
 	hurry  chan struct{} // look at all certificates now
 
 	certificates sync.Map // *Certificate by name, which loops read: neither reads nor waits for locks
-	wanted       sync.Map // names, for who looks whether a challenge may be ours
 
 	mu       sync.Mutex
 	names    map[string]*name
@@ -93,7 +92,7 @@ func newClient(r *Registry, key string, spec Spec) (*client, error) {
 		ShouldEmitFunc: func(event string) bool { return event != "tls_get_certificate" },
 		KeySource:      certmagic.StandardKeyGenerator{KeyType: certmagic.KeyType(spec.KeyType)},
 	})
-	c.unshare = r.challenges.share(challengeSource{c.storage, c.issuer.prefix(), c.serves})
+	c.unshare = r.challenges.share(challengeSource{c.storage, c.issuer.prefix()})
 	c.work.Add(1)
 	go c.keep()
 	return c, nil
@@ -107,12 +106,6 @@ func (c *client) close() {
 	c.cache.Stop()
 	c.storage.awaitUnlocked(unlockLimit)
 	c.issuer.close()
-}
-
-// serves reports whether a challenge for a name may be this client's.
-func (c *client) serves(name string) bool {
-	_, ok := c.wanted.Load(name)
-	return ok || c.asker != nil
 }
 
 // lookup is the certificate of a name; nil for none.
@@ -133,7 +126,6 @@ func (c *client) claim(names []string) (looking []<-chan struct{}) {
 		if n == nil {
 			n = &name{text: text, looked: make(chan struct{})}
 			c.names[text] = n
-			c.wanted.Store(text, struct{}{})
 			c.begin(n, c.acquire)
 		}
 		n.claims++
@@ -176,7 +168,6 @@ func (c *client) release(names []string) (last bool) {
 func (c *client) drop(n *name) {
 	n.stop()
 	delete(c.names, n.text)
-	c.wanted.Delete(n.text)
 	c.certificates.Delete(n.text)
 	c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: n.text}})
 	if n.demanded {

@@ -82,7 +82,6 @@ func (c *client) meet(ctx context.Context, n *name) {
 	if claimed { // a reload has named it meanwhile
 		again := &name{text: n.text, claims: n.claims, looked: make(chan struct{})}
 		c.names[n.text] = again
-		c.wanted.Store(n.text, struct{}{})
 		c.begin(again, c.acquire)
 	}
 	c.mu.Unlock()

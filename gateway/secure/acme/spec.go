@@ -87,7 +87,7 @@ func Normal(name string) (string, error) {
 		return "", errors.New("an address, of which no client tells the server in TLS: want a name")
 	}
 	plain, err := idna.Lookup.ToASCII(strings.ToLower(strings.TrimSuffix(name, ".")))
-	if err != nil || plain == "" || len(plain) > 253 || strings.ContainsAny(plain, "/:@*_ ") {
+	if err != nil || plain == "" || len(plain) > maxName || strings.ContainsAny(plain, "/:@*_ ") {
 		return "", fmt.Errorf("%q is not a host name", name)
 	}
 	return plain, nil
