@@ -54,6 +54,9 @@ func checkCommand() *cobra.Command {
 					return err
 				})
 			default:
+				if err := spec.Permitted(); err != nil {
+					return fmt.Errorf("%s: %w", file, err)
+				}
 				fmt.Fprintf(w, "%s: ok, %d listeners, %d clusters\n", file, len(spec.Listeners), len(spec.Clusters))
 			}
 			return nil

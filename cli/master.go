@@ -45,6 +45,7 @@ func runWorker(file string, stderr io.Writer) error {
 type settings struct {
 	Process gateway.ProcessSpec
 	Log     applog.Spec
+	NetRaw  bool // workers ping, and keep what that takes when they run as another user
 }
 
 // The environment variables by which a master leaves its settings, and by which package process leaves its state.
@@ -70,6 +71,14 @@ func (s settings) leave() error {
 	return os.Setenv(settingsVariable, string(text))
 }
 
+// keep are the capabilities that workers have although they run as another user.
+func (s settings) keep() []string {
+	if s.NetRaw {
+		return []string{"net_raw"}
+	}
+	return nil
+}
+
 // runMaster is the life of a master, which starts the workers. config reads the configuration.
 func runMaster(s settings, config func() (process.Config, error), stderr io.Writer) error {
 	log := masterLog(s.Log, stderr)
@@ -81,7 +90,7 @@ func runMaster(s settings, config func() (process.Config, error), stderr io.Writ
 	return process.RunMaster(process.MasterOptions{
 		Product: product(), Log: log, Config: config, PIDFile: p.PIDFile, Survive: p.Survive, Name: "ringway master",
 		ControlPath: cmp.Or(p.Control, defaultControl()), ControlOptional: p.Control == "",
-		Privileges: process.Privileges{User: p.User, Group: p.Group, NoNewPrivileges: true, DropCapabilities: p.User != ""},
+		Privileges: process.Privileges{User: p.User, Group: p.Group, NoNewPrivileges: true, DropCapabilities: p.User != "", Keep: s.keep()},
 	})
 }
 

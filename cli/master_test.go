@@ -11,7 +11,7 @@ import (
 func TestInheritedSettings(t *testing.T) {
 	t.Setenv(settingsVariable, "")
 	t.Setenv(successorVariable, "")
-	want := settings{gateway.ProcessSpec{User: "nobody", PIDFile: "/run/x", Control: "/run/y", Survive: true}, applog.Spec{Level: "warn", Format: applog.JSON}}
+	want := settings{gateway.ProcessSpec{User: "nobody", PIDFile: "/run/x", Control: "/run/y", Survive: true}, applog.Spec{Level: "warn", Format: applog.JSON}, true}
 	if err := want.leave(); err != nil {
 		t.Fatal(err)
 	}

@@ -129,11 +129,36 @@ func printStatus(w io.Writer, s *gateway.Status) {
 		fmt.Fprintf(w, ", and %d that end with their last connection", s.Retiring)
 	}
 	fmt.Fprintln(w)
+	printHealth(w, s.Health)
 	if s.Certificates != nil {
 		printCertificates(w, s.Certificates)
 	}
 	if s.Master != nil {
 		printMaster(w, s.Master)
+	}
+}
+
+// printHealth tells of the endpoints of clusters that are checked.
+func printHealth(w io.Writer, all []gateway.ClusterHealth) {
+	for _, c := range all {
+		fmt.Fprintf(w, "cluster      %s, %d of %d endpoints healthy", c.Cluster, c.Healthy, c.Endpoints)
+		if c.Panic {
+			fmt.Fprint(w, ": too few, all are used")
+		}
+		fmt.Fprintln(w)
+		for _, e := range c.Each {
+			fmt.Fprintf(w, "  %s: %s for %v", e.Address, e.State, time.Since(e.Since).Round(time.Second))
+			if e.Reason != "" {
+				fmt.Fprintf(w, " (%s)", e.Reason)
+			}
+			fmt.Fprintf(w, ", gets %d%% of its weight\n", e.Share)
+			for _, k := range e.Checks {
+				at := func(seconds float64) time.Duration {
+					return time.Duration(seconds * float64(time.Second)).Round(time.Microsecond)
+				}
+				fmt.Fprintf(w, "    %s: %v smoothed, p50 %v, p99 %v, loss %.1f%% of %d\n", k.Kind, at(k.Smoothed), at(k.P50), at(k.P99), 100*k.Loss, k.Window)
+			}
+		}
 	}
 }
 

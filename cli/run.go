@@ -40,7 +40,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			if !foreground {
-				return runMaster(settings{spec.Process, spec.Log}, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
+				return runMaster(settings{spec.Process, spec.Log, spec.NeedsNetRaw()}, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
 			}
 			r := run{spec: spec, source: source, stderr: cmd.ErrOrStderr()}
 			if file != "" {

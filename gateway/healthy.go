@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -45,6 +46,27 @@ func (p published) share(endpoint string) int {
 // newChecker makes the gateway's health checker, one for all loops.
 func (g *Gateway) newChecker() *health.Checker {
 	return health.New(health.Options{Log: g.log, Loops: g.onLoop, Publish: g.publishHealth})
+}
+
+// Permitted says whether this process may do what the configuration asks of the kernel. If not, the error says how to get the
+// permission.
+func (s *Spec) Permitted() error {
+	for _, name := range slices.Sorted(maps.Keys(s.Clusters)) {
+		if err := s.Clusters[name].Health.Permitted(); err != nil {
+			return fmt.Errorf("clusters.%s.health_check.icmp: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// NeedsNetRaw reports whether a worker that runs as another user has to keep CAP_NET_RAW, and this process has it to give.
+func (s *Spec) NeedsNetRaw() bool {
+	for _, c := range s.Clusters {
+		if c.Health.RawSockets() {
+			return health.RawPermitted()
+		}
+	}
+	return false
 }
 
 // onLoop runs f on one of the loops.
