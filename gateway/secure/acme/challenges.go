@@ -79,19 +79,6 @@ func (c *Challenges) Elsewhere(name string) bool {
 	return len(*c.sources.Load()) > 0 && plausible(name)
 }
 
-// plausible reports whether a name may be one that there is a certificate for. It stands in requests that anybody can send.
-func plausible(name string) bool {
-	for i := range len(name) {
-		if b := name[i]; !(b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-' || b == '.') {
-			return false
-		}
-	}
-	return len(name) > 0 && len(name) <= maxName && name[0] != '.'
-}
-
-// maxName is how long a name can be (RFC 1035 §2.3.4).
-const maxName = 253
-
 // LoadToken looks for a token that another process was given for the name. It reads files: not for loops.
 func (c *Challenges) LoadToken(name, token string) (string, bool) {
 	for _, chal := range c.load(name) {

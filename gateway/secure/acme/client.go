@@ -104,7 +104,7 @@ func (c *client) close() {
 	c.cancel()
 	c.work.Wait()
 	c.cache.Stop()
-	c.storage.awaitUnlocked(unlockLimit)
+	c.storage.close(unlockLimit)
 	c.issuer.close()
 }
 

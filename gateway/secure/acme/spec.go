@@ -87,10 +87,36 @@ func Normal(name string) (string, error) {
 		return "", errors.New("an address, of which no client tells the server in TLS: want a name")
 	}
 	plain, err := idna.Lookup.ToASCII(strings.ToLower(strings.TrimSuffix(name, ".")))
-	if err != nil || plain == "" || len(plain) > maxName || strings.ContainsAny(plain, "/:@*_ ") {
+	if err != nil || !plausible(plain) {
 		return "", fmt.Errorf("%q is not a host name", name)
 	}
 	return plain, nil
+}
+
+// The lengths of names and of their labels (RFC 1035 §2.3.4).
+const (
+	maxName  = 253
+	maxLabel = 63
+)
+
+// plausible reports whether a name in its normal form may be one that there is a certificate for. It may stand in requests that
+// anybody can send.
+func plausible(name string) bool {
+	label := 0
+	for i := range len(name) {
+		switch b := name[i]; {
+		case b == '.' && label > 0:
+			label = 0
+		case b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-':
+			label++
+		default:
+			return false
+		}
+		if label > maxLabel {
+			return false
+		}
+	}
+	return label > 0 && len(name) <= maxName
 }
 
 // EABSpec binds the account to one that the authority knows by other means (RFC 8555 §7.3.4).

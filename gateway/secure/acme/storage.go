@@ -19,7 +19,9 @@ import (
 // it that they are given back before it ends: others would wait until they look forgotten.
 type storage struct {
 	*certmagic.FileStorage
-	held atomic.Int32
+	held   atomic.Int32
+	busy   atomic.Int32 // with writing
+	closed atomic.Bool  // nothing more is written, and no more locks are taken
 }
 
 // StorageError says that a folder is of no use.
@@ -89,6 +91,10 @@ func defaultStorage() string {
 
 // Lock waits for a lock among all processes that share the folder.
 func (s *storage) Lock(ctx context.Context, name string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.busy.Add(-1)
 	err := s.FileStorage.Lock(ctx, name)
 	if err == nil {
 		s.held.Add(1)
@@ -98,11 +104,34 @@ func (s *storage) Lock(ctx context.Context, name string) error {
 
 // TryLock takes a lock if it is free.
 func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
+	if err := s.enter(); err != nil {
+		return false, err
+	}
+	defer s.busy.Add(-1)
 	ok, err := s.FileStorage.TryLock(ctx, name)
 	if ok && err == nil {
 		s.held.Add(1)
 	}
 	return ok, err
+}
+
+// Store writes a value.
+func (s *storage) Store(ctx context.Context, key string, value []byte) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.busy.Add(-1)
+	return s.FileStorage.Store(ctx, key, value)
+}
+
+// enter begins what close waits for; an error says that it is too late for that. busy is to be lowered afterwards.
+func (s *storage) enter() error {
+	s.busy.Add(1)
+	if s.closed.Load() {
+		s.busy.Add(-1)
+		return errClosed
+	}
+	return nil
 }
 
 // Unlock gives a lock back.
@@ -111,9 +140,11 @@ func (s *storage) Unlock(ctx context.Context, name string) error {
 	return s.FileStorage.Unlock(ctx, name)
 }
 
-// awaitUnlocked waits until this process holds no lock, but not for ever.
-func (s *storage) awaitUnlocked(limit time.Duration) {
-	for end := time.Now().Add(limit); s.held.Load() > 0 && time.Now().Before(end); {
+// close lets nothing more begin, and waits until nothing is written and no lock is held, but not for ever. certmagic's renewals are not
+// waited for otherwise.
+func (s *storage) close(limit time.Duration) {
+	s.closed.Store(true)
+	for end := time.Now().Add(limit); (s.held.Load() > 0 || s.busy.Load() > 0) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
