@@ -55,8 +55,12 @@ cgo:
 generate: ## Write the generated files anew.
 	$(GO) generate ./...
 
-bench: ## Compare CPU with nginx, HAProxy and others, side by side, and print the tables; SUITE=gateway needs wrk, SUITE=runtime nothing.
+bench: ## Compare CPU with nginx, HAProxy and others, side by side, and print the tables; SUITE=gateway needs wrk, SUITE=runtime nothing, SUITE=handover counts what clients notice of reloads and upgrades.
+ifeq ($(SUITE),handover)
+	$(GO) run ./bench/handover $(ARGS)
+else
 	$(GO) run ./bench $(if $(SUITE),-suite $(SUITE)) $(ARGS)
+endif
 
 sim: ## Run the whole gateway in SEEDS (10000) simulated worlds, from FROM on; make sim SEED=7 replays one, with its trace.
 ifdef SEED

@@ -82,6 +82,7 @@ var syscallUsers = map[string]string{
 	"observe/admin":     "tells a stale Unix socket by the refusal of a connection",
 	"bench":             "names signals, and ends child processes with itself",
 	"bench/bare":        "names the signals",
+	"bench/handover":    "names signals, and sends them to proxies",
 }
 
 func syscallOnlyWhereArgued(tree []pkg) (faults []string) {

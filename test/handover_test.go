@@ -1,26 +1,20 @@
 package test
 
 import (
-	"bufio"
-	numbers "encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ringway/ringway/bench/handover/clients"
 )
 
 // upgrades are a master under load whose program is replaced again and again.
@@ -29,34 +23,18 @@ type upgrades struct {
 	config  string // its file
 	control string
 	dir     string
-	load    *load
+	load    *clients.Load
 }
 
 // startUpgrades starts a master with listeners of HTTP, web and local, a Unix socket, and one of layer 4, db.
 func startUpgrades(t *testing.T, driver string) *upgrades {
 	u := &upgrades{dir: t.TempDir()}
 	u.control = filepath.Join(u.dir, "control")
-	origin := serveGo(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "" {
-			echoUpgraded(w, r)
-			return
-		}
-		n, _ := strconv.Atoi(r.URL.Query().Get("bytes"))
-		w.Header().Set("Content-Length", strconv.Itoa(max(n, len(r.URL.Path))))
-		if n == 0 {
-			_, _ = io.WriteString(w, r.URL.Path)
-			return
-		}
-		for chunk := make([]byte, 64<<10); n > 0; n -= len(chunk) {
-			chunk = chunk[:min(n, len(chunk))]
-			_, _ = w.Write(chunk)
-		}
-	}))
+	origin := serveGo(t, clients.Origin())
 	config := fmt.Sprintf("listeners:\n  web: {address: 127.0.0.1:0, routes: [{cluster: site}]}\n  local: {address: %q, routes: [{cluster: site}]}\n  db: {address: 127.0.0.1:0, protocol: tcp, cluster: echo}\n"+
 		"clusters: {site: {endpoints: [%q]}, echo: {endpoints: [%q]}}\nprocess: {control: %q}", "unix:"+filepath.Join(u.dir, "web"), origin, serveEcho(t), u.control)
 	u.process = start(t, driver, config, options{runtime: "drain_timeout: 10s"})
 	u.config = u.cmd.Args[3]
-	u.load = &load{web: u.addrs["web"], local: filepath.Join(u.dir, "web"), db: u.addrs["db"], stop: make(chan struct{})}
 	return u
 }
 
@@ -103,196 +81,24 @@ func (u *upgrades) serving() int {
 	return pid
 }
 
-// load is clients of every kind, none of which may notice anything.
-type load struct {
-	web, db   string
-	local     string // path of a Unix socket
-	stop      chan struct{}
-	all       sync.WaitGroup
-	mu        sync.Mutex
-	faults    []string
-	requests  atomic.Int64
-	reconnect atomic.Int64 // keep-alive connections that were ended after a response
-	downloads atomic.Int64
-	echoed    atomic.Int64
-}
-
-func (l *load) fault(format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.faults) < 20 {
-		l.faults = append(l.faults, fmt.Sprintf(format, args...))
-	}
-}
-
 // begin starts so many clients of each kind, and as many tunnels after an upgrade as relays.
-func (l *load) begin(keepAlive, fresh, downloads, relays, bytes int) {
-	for i := range keepAlive {
-		l.all.Go(func() { l.keepAlive(i) })
-	}
-	for range fresh {
-		l.all.Go(l.fresh)
-	}
-	for range downloads {
-		l.all.Go(func() { l.download(bytes) })
-	}
-	for i := range relays {
-		l.all.Go(func() { l.relay("relay", i, l.db, false) })
-		l.all.Go(func() { l.relay("tunnel", i, l.web, true) })
+func (u *upgrades) begin(keepAlive, fresh, downloads, relays, bytes int) {
+	u.load = clients.Begin(clients.Target{Web: u.addrs["web"], Local: filepath.Join(u.dir, "web"), Relay: u.addrs["db"]},
+		clients.Numbers{KeepAlive: keepAlive, Fresh: fresh, Downloads: downloads, Bytes: bytes, Relays: relays, Tunnels: relays})
+}
+
+// report fails the test for whatever a client has noticed.
+func (u *upgrades) report() {
+	for _, f := range u.load.Faults() {
+		u.t.Error(f)
 	}
 }
 
-func (l *load) stopped() bool {
-	select {
-	case <-l.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-// end stops the load and reports what went wrong.
-func (l *load) end(t *testing.T) {
-	close(l.stop)
-	l.all.Wait()
-	l.report(t)
-	t.Logf("%d requests, %d downloads, %d numbers echoed, %d connections ended in order", l.requests.Load(), l.downloads.Load(), l.echoed.Load(), l.reconnect.Load())
-}
-
-func (l *load) report(t *testing.T) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, f := range l.faults {
-		t.Error(f)
-	}
-	l.faults = nil
-}
-
-// ask sends one request and reads its answer.
-func ask(c net.Conn, r *bufio.Reader, path, want string) (last bool, err error) {
-	_ = c.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path); err != nil {
-		return false, err
-	}
-	res, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return false, err
-	}
-	body, err := io.ReadAll(res.Body)
-	if err == nil && (res.StatusCode != 200 || string(body) != want) {
-		err = fmt.Errorf("status %d, %q", res.StatusCode, body)
-	}
-	return res.Close, err
-}
-
-// keepAlive sends requests over one connection, with pauses of different lengths.
-func (l *load) keepAlive(i int) {
-	for !l.stopped() {
-		network, address := "tcp", l.web
-		if i%4 == 3 {
-			network, address = "unix", l.local
-		}
-		c, err := net.Dial(network, address)
-		if err != nil {
-			l.fault("keep-alive: %v", err)
-			return
-		}
-		r := bufio.NewReader(c)
-		for n := 0; !l.stopped(); n++ {
-			path := fmt.Sprintf("/client-%d/request-%d", i, n)
-			last, err := ask(c, r, path, path)
-			if err != nil {
-				l.fault("keep-alive request %d: %v", n, err)
-				break
-			}
-			if l.requests.Add(1); last {
-				l.reconnect.Add(1)
-				break
-			}
-			if i%2 == 0 {
-				time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
-			}
-		}
-		c.Close()
-	}
-}
-
-// fresh makes a connection for each request.
-func (l *load) fresh() {
-	for !l.stopped() {
-		c, err := net.Dial("tcp", l.web)
-		if err == nil {
-			_, err = ask(c, bufio.NewReader(c), "/fresh", "/fresh")
-			c.Close()
-		}
-		if err != nil {
-			l.fault("new connection: %v", err)
-		}
-		l.requests.Add(1)
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// download gets long bodies.
-func (l *load) download(bytes int) {
-	tr := &http.Transport{DisableKeepAlives: true}
-	c := &http.Client{Transport: tr, Timeout: 2 * patience}
-	for !l.stopped() {
-		res, err := c.Get(fmt.Sprintf("http://%s/big?bytes=%d", l.web, bytes))
-		if err == nil {
-			var n int64
-			if n, err = io.Copy(io.Discard, res.Body); err == nil && n != int64(bytes) {
-				err = errors.New("it is too short")
-			}
-			res.Body.Close()
-		}
-		if err != nil {
-			l.fault("download: %v", err)
-		}
-		l.downloads.Add(1)
-	}
-}
-
-// relay sends numbers through one connection of layer 4, or one of HTTP after an upgrade, and expects them back, each once and in
-// order.
-func (l *load) relay(kind string, i int, address string, upgrade bool) {
-	c, err := net.Dial("tcp", address)
-	if err == nil && upgrade {
-		err = goOver(c)
-	}
-	if err != nil {
-		l.fault("%s: %v", kind, err)
-		return
-	}
-	defer c.Close()
-	const row = 64 // numbers sent at a time, at most
-	buf := make([]byte, 8*row)
-	for next := uint64(0); !l.stopped(); {
-		n := 1 + rand.IntN(row)
-		for k := range n {
-			numbers.BigEndian.PutUint64(buf[8*k:], next+uint64(k))
-		}
-		_ = c.SetDeadline(time.Now().Add(patience))
-		if _, err := c.Write(buf[:8*n]); err != nil {
-			l.fault("%s %d at %d: %v", kind, i, next, err)
-			return
-		}
-		if _, err := io.ReadFull(c, buf[:8*n]); err != nil {
-			l.fault("%s %d at %d: %v", kind, i, next, err)
-			return
-		}
-		for k := range n {
-			if got := numbers.BigEndian.Uint64(buf[8*k:]); got != next+uint64(k) {
-				l.fault("%s %d: got %d instead of %d", kind, i, got, next+uint64(k))
-				return
-			}
-		}
-		next += uint64(n)
-		l.echoed.Add(int64(n))
-		if i%2 == 0 {
-			time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
-		}
-	}
+// end stops the load.
+func (u *upgrades) end() {
+	u.load.End()
+	u.report()
+	u.t.Log(u.load)
 }
 
 // TestUpgradeUnderLoad replaces program and master while clients of every kind are served: no request fails, no connection is
@@ -301,7 +107,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		u := startUpgrades(t, driver)
 		master, worker := u.cmd.Process.Pid, u.serving()
-		u.load.begin(16, 2, 1, 10, 100<<20)
+		u.begin(16, 2, 1, 10, 100<<20)
 		time.Sleep(300 * time.Millisecond)
 		for i := range 2 {
 			next := u.upgrade()
@@ -309,9 +115,9 @@ func TestUpgradeUnderLoad(t *testing.T) {
 				t.Fatalf("upgrade %d: worker %d after %d, master %+v", i, next, worker, u.status())
 			}
 			worker = next
-			u.load.report(t)
+			u.report()
 		}
-		u.load.end(t)
+		u.end()
 		given := regexp.MustCompile(`handed over" given=(\d+)`).FindAllStringSubmatch(u.log.String(), -1)
 		for _, g := range given {
 			if n, _ := strconv.Atoi(g[1]); n < 30 { // all clients but those with a download or on their way
@@ -329,7 +135,7 @@ func TestKilledUpgrade(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		u := startUpgrades(t, driver)
 		worker := u.serving()
-		u.load.begin(8, 1, 0, 6, 0)
+		u.begin(8, 1, 0, 6, 0)
 		for i := range 4 {
 			kept := u.kill(time.Duration(i) * 8 * time.Millisecond)
 			now := u.serving()
@@ -340,14 +146,12 @@ func TestKilledUpgrade(t *testing.T) {
 			if !kept { // it owned connections, and they have died with it: a crash like any other
 				t.Logf("attempt %d: it had connections already", i)
 				time.Sleep(200 * time.Millisecond) // until their clients know
-				u.load.mu.Lock()
-				u.load.faults = nil
-				u.load.mu.Unlock()
+				u.load.Faults()
 			}
-			u.load.report(t)
+			u.report()
 		}
 		u.upgrade()
-		u.load.end(t)
+		u.end()
 	})
 }
 
@@ -433,17 +237,17 @@ func TestSoak(t *testing.T) {
 		u := startUpgrades(t, driver)
 		files, rss := u.held(u.serving())
 		ours := filesOf(t, u.cmd.Process.Pid)
-		u.load.begin(16*scale, scale, min(2, scale), 50*scale/4, 100<<20)
+		u.begin(16*scale, scale, min(2, scale), 50*scale/4, 100<<20)
 		began := time.Now()
 		for i := range times {
 			for k := range reloads {
 				u.reload(i*reloads + k)
 			}
 			u.upgrade()
-			u.load.report(t)
+			u.report()
 			time.Sleep(time.Until(began.Add(time.Duration(i+1) * pace)))
 		}
-		u.load.end(t)
+		u.end()
 		worker := u.serving()
 		eventually(t, func() error {
 			if n := filesOf(t, u.cmd.Process.Pid); n > ours+2 {
