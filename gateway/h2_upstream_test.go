@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // h2Origin serves HTTP/2 on a fresh port with Go's own server: by ALPN with a configuration of TLS, else with prior knowledge.
@@ -199,5 +198,3 @@ func TestHTTP2UpstreamBodies(t *testing.T) {
 		})
 	}
 }
-
-var _ = time.Second

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/proto/http2"
@@ -28,8 +29,11 @@ func (c *Conn) Readable(*conn.Conn) {
 		return
 	}
 	if err := c.io.Err(); err != nil {
-		if c.goAway != nil {
+		switch {
+		case c.goAway != nil:
 			err = c.goAway
+		case err == io.EOF: // a body that it ends is not whole
+			err = io.ErrUnexpectedEOF
 		}
 		c.end(err)
 		return

@@ -72,11 +72,12 @@ func (c *Conn) ping() {
 	c.m.Ping(data)
 }
 
-// Doubt says that the stream has waited in vain. If nothing at all has come since it was opened, the server may be gone without
+// Doubt says that the stream has waited in vain. If nothing at all has come for half of its life, the server may be gone without
 // a word: the connection gets no further streams until it has answered a PING.
 func (s *Stream) Doubt() {
 	c := s.c
-	if c.err != nil || c.ending || c.readAt > s.openedAt || c.cfg.PingTimeout == 0 {
+	now := c.loop.Now()
+	if c.err != nil || c.ending || c.cfg.PingTimeout == 0 || now-c.readAt < (now-s.openedAt)/2 {
 		return
 	}
 	c.doubt = true
