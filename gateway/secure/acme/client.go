@@ -14,6 +14,8 @@ import (
 const (
 	// atATime is how many first certificates are got at a time. Further names wait for their turn.
 	atATime = 16
+	// readers is how many names are looked for in the folder at a time: each may hold a thread, and there may be thousands of names.
+	readers = 32
 	// unlockLimit is how long the end waits for orders that are cancelled to give their locks back.
 	unlockLimit = 2 * time.Second
 	// longestCheck is how often certificates are looked at that live for weeks, and checksInLife how often at least those are that do not.
@@ -39,6 +41,7 @@ type client struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	turns  chan struct{} // of those that get first certificates
+	reads  chan struct{} // of those that look into the folder for the first time
 	hurry  chan struct{} // look at all certificates now
 
 	certificates sync.Map // *Certificate by name, which loops read: neither reads nor waits for locks
@@ -68,7 +71,7 @@ type name struct {
 func newClient(r *Registry, key string, spec Spec) (*client, error) {
 	spec.Names = nil
 	c := &client{registry: r, key: key, spec: spec, log: r.log, names: map[string]*name{}, check: longestCheck,
-		turns: make(chan struct{}, atATime), hurry: make(chan struct{}, 1)}
+		turns: make(chan struct{}, atATime), reads: make(chan struct{}, readers), hurry: make(chan struct{}, 1)}
 	var err error
 	if c.storage, err = openStorage(spec.Storage); err != nil {
 		return nil, err
@@ -178,7 +181,9 @@ func (c *client) drop(n *name) {
 // acquire gets the first certificate of a name: from the folder, else from the authority, again and again.
 func (c *client) acquire(ctx context.Context, n *name) {
 	for try := 1; ; try++ {
+		c.reads <- struct{}{}
 		err := c.load(ctx, n.text)
+		<-c.reads
 		if try == 1 {
 			close(n.looked)
 		}
