@@ -121,12 +121,13 @@ func TestUpgradeBehindOthers(t *testing.T) {
 		var served atomic.Int32
 		r := w.start(t, with{}, w.origin(t, func(c *client) {
 			for range 3 {
-				if !strings.Contains(c.head(), "Upgrade: websocket") {
+				h := c.head()
+				if !strings.Contains(h, "Upgrade: websocket") {
 					c.send("%s", hello)
 					continue
 				}
 				served.Add(1)
-				c.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n%s", switching)
+				c.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n%s", accepting(h))
 				_, _ = io.Copy(c, c.br)
 				c.finish()
 				return

@@ -10,24 +10,31 @@ import (
 	"testing"
 
 	"github.com/ringway/ringway/observe/metrics"
+	"github.com/ringway/ringway/proto/ws"
 )
 
-// way is how the two sides of a tunnel are carried: where both are plain a relay has it, and tasks have it otherwise.
+// way is how the two sides of a tunnel are carried: where both are plain a relay has it, another one where one is encrypted, and
+// tasks have it where one is a stream of HTTP/2.
 type way struct {
 	driver        DriverName
 	tlsIn, tlsOut bool
+	http2         int // further gateways on the way, to which HTTP/2 is spoken
 	authority     *authority
 	site          *pair
 }
 
-// eachWay runs f on every driver, with each side plain and encrypted.
+// eachWay runs f on every driver, with each side plain and encrypted, and over HTTP/2: from it, to it, and from it to it.
 func eachWay(t *testing.T, f func(t *testing.T, w *way)) {
 	ca := newAuthority(t)
 	site := ca.issue("site", false, nil, "localhost", "127.0.0.1")
 	eachDriver(t, func(t *testing.T, d DriverName) {
-		for _, w := range []way{{tlsIn: false}, {tlsIn: true}, {tlsOut: true}, {tlsIn: true, tlsOut: true}} {
+		for _, w := range []way{{tlsIn: false}, {tlsIn: true}, {tlsOut: true}, {tlsIn: true, tlsOut: true}, {http2: 1}, {tlsOut: true, http2: 2}} {
 			w.driver, w.authority, w.site = d, ca, site
-			t.Run(fmt.Sprintf("%s to %s", word(w.tlsIn), word(w.tlsOut)), func(t *testing.T) { f(t, &w) })
+			name := fmt.Sprintf("%s to %s", word(w.tlsIn), word(w.tlsOut))
+			if w.http2 > 0 {
+				name = fmt.Sprintf("%d times HTTP2", w.http2)
+			}
+			t.Run(name, func(t *testing.T) { f(t, &w) })
 		}
 	})
 }
@@ -39,14 +46,27 @@ func word(tls bool) string {
 	return "plain"
 }
 
-// start runs a gateway in front of an origin of the way's.
+// start runs a gateway in front of an origin of the way's, and between them those to which HTTP/2 is spoken.
 func (w *way) start(t *testing.T, extra with, origin string) *rig {
 	t.Helper()
+	secured := ""
+	if w.tlsOut {
+		secured = fmt.Sprintf("tls: {ca: '%s'}", w.authority.file("ca.pem"))
+	}
+	for i := range w.http2 {
+		if i > 0 {
+			secured = overH2
+		}
+		origin = start(t, w.driver, with{cluster: secured}, origin).addr
+	}
+	if w.http2 > 0 {
+		secured = overH2
+	}
 	if w.tlsIn {
 		extra.listener = strings.TrimPrefix(extra.listener+", tls: {certificates: ["+w.site.yaml()+"]}", ", ")
 	}
-	if w.tlsOut {
-		extra.cluster = strings.TrimPrefix(extra.cluster+fmt.Sprintf(", tls: {ca: '%s'}", w.authority.file("ca.pem")), ", ")
+	if secured != "" {
+		extra.cluster = strings.TrimPrefix(extra.cluster+", "+secured, ", ")
 	}
 	return start(t, w.driver, extra, origin)
 }
@@ -79,10 +99,19 @@ func (w *way) origin(t *testing.T, f func(c *client)) string {
 // switches accepts every upgrade and then goes on with f.
 func (w *way) switches(t *testing.T, f func(c *client)) string {
 	return w.origin(t, func(c *client) {
-		c.head()
-		c.send("%s", switching)
+		c.send("%s", accepting(c.head()))
 		f(c)
 	})
+}
+
+// accepting is the answer to a request for WebSocket, by the key in its head: a gateway behind HTTP/2 has made one up.
+func accepting(head string) string {
+	i := strings.Index(strings.ToLower(head), "\nsec-websocket-key: ")
+	if i < 0 {
+		return "HTTP/1.1 400 No key\r\nContent-Length: 0\r\n\r\n"
+	}
+	key, _, _ := strings.Cut(head[i+len("\nsec-websocket-key: "):], "\n")
+	return strings.Replace(switching, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", string(ws.AppendAccept(nil, []byte(key))), 1)
 }
 
 const (

@@ -19,7 +19,7 @@ func TestUpgrade(t *testing.T) {
 		var asked string
 		r := w.start(t, with{top: "access_log: {path: " + log + "}"}, w.origin(t, func(c *client) {
 			asked = c.head()
-			c.send("%s", switching+"first words") // in one segment
+			c.send("%s", accepting(asked)+"first words") // in one segment
 			_, _ = io.Copy(c, c.br)
 			c.finish()
 		}))
@@ -36,8 +36,13 @@ func TestUpgrade(t *testing.T) {
 		c.wantEnd("first words" + "early " + body)
 		_ = c.Close()
 		r.wantTunnels(1, metrics.Finished)
-		for _, want := range []string{"GET /chat?room=1 HTTP/1.1\n", "\nHost: a.example\n", "\nConnection: Upgrade\n", "\nUpgrade: websocket\n",
-			"\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n", "\nX-Forwarded-For: 127.0.0.1\n", "\nVia: 1.1 ringway\n"} {
+		wants := []string{"GET /chat?room=1 HTTP/1.1\n", "\nHost: a.example\n", "\nConnection: Upgrade\n", "\nUpgrade: websocket\n",
+			"\nSec-WebSocket-Version: 13\n", "\nX-Forwarded-For: 127.0.0.1\n", "\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n", "\nVia: 1.1 ringway\n"}
+		if w.http2 > 0 { // each gateway adds to the last two, and the key is the last one's
+			wants = wants[:len(wants)-3]
+		}
+		asked = strings.ReplaceAll(strings.ReplaceAll(asked, "\nhost", "\nHost"), "\nsec-websocket-version", "\nSec-WebSocket-Version")
+		for _, want := range wants {
 			if strings.Count(asked, want) != 1 {
 				t.Errorf("the origin was not asked %q once: %q", want, asked)
 			}
@@ -135,7 +140,7 @@ func TestUpgradeIdle(t *testing.T) {
 			t.Errorf("ended after %v", took)
 		}
 		_ = c.Close()
-		if err := <-told; err != nil {
+		if err := <-told; err != nil && w.http2 == 0 { // a stream that ends before its peer has ended it is reset
 			t.Errorf("the server saw %v", err)
 		}
 		r.wantTunnels(1, metrics.IdleTimeout)
@@ -155,7 +160,11 @@ func TestUpgradeRefused(t *testing.T) {
 		}))
 		c := w.dial(r)
 		c.send("%s", asking+"GET /next HTTP/1.1\r\nHost: a\r\n\r\n") // what follows a refused upgrade is a request
-		if h := c.head(); !strings.HasPrefix(h, "HTTP/1.1 426 Whatever\n") || c.body(2) != "no" || strings.Contains(h, "pgrade:") {
+		want := "HTTP/1.1 426 Whatever\n"
+		if w.http2 > 0 {
+			want = "HTTP/1.1 426 Upgrade Required\n"
+		}
+		if h := c.head(); !strings.HasPrefix(h, want) || c.body(2) != "no" || strings.Contains(h, "pgrade:") {
 			t.Errorf("answered by %q", h)
 		}
 		if h := c.head(); !strings.HasPrefix(h, "HTTP/1.1 200 ") || c.body(2) != "no" {

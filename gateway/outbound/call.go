@@ -28,6 +28,7 @@ type call struct {
 	open   bool
 	wait   bool // for the response's head
 	keeps  bool // the body is to be sent once more
+	tunnel bool // the server has accepted one
 }
 
 // maxCalls is how many are kept for reuse.
@@ -124,6 +125,10 @@ func (c *call) roundTrip() error {
 	}
 	x.HeadAt = l.Now()
 	c.m.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
+	if x.Request.Upgrade != nil && m.Status < 300 {
+		c.accepted(m)
+		return nil
+	}
 	c.upload.forget()
 	c.s.SetPatience(c.set.Read)
 	x.Response = exchange.Response{Status: m.Status, Fields: &m.Fields, Owner: c}
@@ -181,14 +186,20 @@ func (c *call) send() error {
 	}
 	f.AddID(header.Via, viaValue(r.Protocol))
 	via := f.Len() - 1
-	s, err := c.m.Open(&c.head, f, r.Body == nil)
+	var s *h2.Stream
+	var err error
+	if r.Upgrade != nil {
+		s, err = c.openTunnel(f)
+	} else {
+		s, err = c.m.Open(&c.head, f, r.Body == nil)
+	}
 	f.Field(via).Flags |= header.Removed // a further try adds it anew
 	if err != nil {
 		return err
 	}
 	c.s = s
 	if r.Body == nil {
-		return nil
+		return nil // of a tunnel it is nil, too, until the server has accepted it
 	}
 	return c.upload.start()
 }
@@ -210,6 +221,9 @@ func (c *call) Close() {
 func (c *call) close() {
 	c.open, c.wait = false, false
 	c.upload.stop(c.x)
+	if c.tunnel {
+		c.endTunnel()
+	}
 	if c.s != nil {
 		c.m.Close(c.s)
 	}

@@ -56,7 +56,11 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 
 // try sends the request to one endpoint.
 func (h *Handler) try(x *exchange.Exchange, e *upstream.Endpoint, fresh bool) error {
-	c, err := e.Take(x.Task, fresh)
+	take := e.Take
+	if x.Request.Upgrade != nil {
+		take = e.TakeTunnel
+	}
+	c, err := take(x.Task, fresh)
 	switch {
 	case err != nil:
 		return err

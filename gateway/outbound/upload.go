@@ -3,6 +3,7 @@ package outbound
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/http1io"
@@ -95,7 +96,7 @@ func (u *upload) Run(t *loop.Task) {
 func (u *upload) send(t *loop.Task) error {
 	for {
 		for len(u.rest) > 0 {
-			if err := u.call.s.AwaitRoom(t, u.call.set.Write); err != nil {
+			if err := u.call.s.AwaitRoom(t, u.patience()); err != nil {
 				return err
 			}
 			if u.offer() {
@@ -115,9 +116,19 @@ func (u *upload) send(t *loop.Task) error {
 	}
 }
 
+// patience bounds every wait to send. A tunnel's silence is for the inbound side to judge.
+func (u *upload) patience() time.Duration {
+	if u.call.tunnel {
+		return 0
+	}
+	return u.call.set.Write
+}
+
 func (u *upload) ended(t *loop.Task) {
 	u.running = false
-	if u.err == nil {
+	if u.call.tunnel {
+		u.tunnelEnded(t)
+	} else if u.err == nil {
 		u.sent()
 	} else if cause := u.fatal(t); cause != nil {
 		t.Loop().Cancel(u.main.Handle(), cause)

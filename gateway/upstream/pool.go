@@ -265,14 +265,16 @@ type wire struct {
 }
 
 // connect opens a connection, and makes it TLS where the cluster is; both within the time for connecting.
-func (e *Endpoint) connect() (wire, error) {
+func (e *Endpoint) connect() (wire, error) { return e.connectBy(e.makes) }
+
+func (e *Endpoint) connectBy(via *secure.Connector) (wire, error) {
 	limit, l := e.cluster.Settings.Connect, e.n.Loop
 	start := l.Now()
 	k, err := conn.Dial(e.n, &e.addr, limit)
 	if err != nil {
 		return wire{}, err
 	}
-	w := wire{Stream: k, under: k, via: e.makes}
+	w := wire{Stream: k, under: k, via: via}
 	if w.via == nil {
 		return w, nil
 	}

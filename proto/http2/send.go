@@ -63,6 +63,11 @@ func (c *Conn) AppendRequest(r *RequestHead, f *header.Fields, end bool) (*Strea
 	return s, nil
 }
 
+// ExtendedConnect reports whether the server takes extended CONNECT (RFC 8441 §3), once its settings are known.
+func (c *Conn) ExtendedConnect() (allowed, known bool) {
+	return c.peer.EnableConnectProtocol, c.sawSettings
+}
+
 // target writes :scheme and :path.
 func (c *Conn) target(r *RequestHead) {
 	e := &c.encoder

@@ -41,6 +41,7 @@ type Conn struct {
 
 	streams []*Stream // those that are not released
 	senders []*Stream // those that wait to send, the longest first
+	asking  []*asker  // who waits for the server's settings
 	writing bool      // a task hands over what is pending
 	ending  bool      // it opens no streams any more, and ends with the last
 	over    bool      // the transport is closed, or being closed
@@ -162,6 +163,7 @@ func (c *Conn) end(why error) {
 	for _, s := range c.streams {
 		s.fail(why)
 	}
+	c.wakeUnsettled()
 	if c.io.Err() == nil && c.io.WriteErr() == nil && why != ErrSilent {
 		c.kick()
 	}

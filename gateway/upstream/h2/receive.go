@@ -81,6 +81,7 @@ func (c *Conn) handle(ev *http2.Event) {
 	case http2.EventGoAway:
 		c.goesAway(ev)
 	case http2.EventSettings:
+		c.wakeUnsettled()
 		c.wakeSenders()
 		c.owner.Freed(c)
 	case http2.EventWindow:
