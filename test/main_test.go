@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
 		"ringway":          func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 		"ping-peer":        pingPeer,
+		"name-origins":     nameOrigins,
 		"without-io-uring": withoutUring,
 	})
 }

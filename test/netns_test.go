@@ -13,7 +13,8 @@ import (
 // twins are two network namespaces with a veth pair between them: one for a client, one for the peer that answers it.
 type twins struct {
 	t            *testing.T
-	client, peer string // names of the namespaces, for `ip netns exec`
+	client, peer string      // names of the namespaces, for `ip netns exec`
+	pinged       *os.Process // pingPeer, once it was started
 }
 
 // Addresses of the pair's ends. The peer's side also stands for the blocks behind it.
@@ -30,7 +31,7 @@ func newTwins(t *testing.T) *twins {
 	t.Helper()
 	ip := tool(t, "ip", "iproute2")
 	id := fmt.Sprintf("rw%d-%d", os.Getpid()%100_000, twinCount.Add(1))
-	n := &twins{t, id + "c", id + "p"}
+	n := &twins{t: t, client: id + "c", peer: id + "p"}
 	if out, err := exec.Command(ip, "netns", "add", n.client).CombinedOutput(); err != nil {
 		t.Skipf("no permission to make network namespaces: %v: %s", err, out)
 	}

@@ -47,6 +47,7 @@ func (n *twins) startPeer() (end func() map[string]tally) {
 			_ = c.Wait()
 		}
 	})
+	n.pinged = c.Process
 	r := bufio.NewReader(out)
 	defer n.warm()
 	if line, err := r.ReadString('\n'); line != "ready\n" {

@@ -17,7 +17,7 @@ import (
 
 // pingPeer is the host at the other end of a link: it answers echo requests to any address, and does to each what the
 // address's last byte stands for (faults). It sees and writes whole frames, so it decides over every bit. At SIGTERM it prints what
-// it did, by address, as JSON: what a report has to equal.
+// it did, by address, as JSON: what a report has to equal. Each SIGUSR1 has peerMutes fall silent, or speak again.
 //
 // Its argument is the interface.
 func pingPeer() {
@@ -55,6 +55,7 @@ type peer struct {
 	tally map[netip.Addr]*tally
 	held  map[netip.Addr]*request // an answer that the next one overtakes
 	later []delayed
+	muted bool
 }
 
 type delayed struct {
@@ -99,6 +100,7 @@ const (
 	peerHops      = 20 // routers before it answer traces; it is the fourth hop
 	peerNarrow    = 21 // says that more than 1400 bytes do not pass
 	peerBlackHole = 22 // swallows more than 1300 bytes
+	peerMutes     = 30 // is silent when told so
 )
 
 func runPingPeer(device string) error {
@@ -120,6 +122,8 @@ func runPingPeer(device string) error {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	mute := make(chan os.Signal, 1)
+	signal.Notify(mute, syscall.SIGUSR1)
 	p := &peer{fd: fd, own: ifi.HardwareAddr, tally: map[netip.Addr]*tally{}, held: map[netip.Addr]*request{}}
 	fmt.Println("ready")
 	buf := make([]byte, 1<<16)
@@ -127,6 +131,8 @@ func runPingPeer(device string) error {
 		select {
 		case <-stop:
 			return json.NewEncoder(os.Stdout).Encode(p.tally)
+		case <-mute:
+			p.muted = !p.muted
 		default:
 		}
 		if err := p.sendDue(time.Now()); err != nil {
@@ -203,6 +209,11 @@ func (p *peer) fate(r *request) error {
 	switch b {
 	case peerLoses:
 		if k%5 == 4 {
+			r.tally.Lost++
+			return nil
+		}
+	case peerMutes:
+		if p.muted {
 			r.tally.Lost++
 			return nil
 		}
