@@ -37,6 +37,9 @@ func (s suite) Run() int {
 	if pebbleBuild.dir != "" {
 		_ = os.RemoveAll(pebbleBuild.dir)
 	}
+	if h2specBuild.dir != "" {
+		_ = os.RemoveAll(h2specBuild.dir)
+	}
 	return code
 }
 

@@ -51,7 +51,7 @@ func (b *h2Body) receive(p []byte, end bool) {
 			b.r.c.hc.Consumed(b.r.stream, len(p))
 		}
 	} else if !b.keep(p) {
-		b.r.c.s.h.Counters.HTTP2.ResetsGateway++
+		b.r.c.countReset(b.r.stream)
 		b.r.c.hc.Reset(b.r.stream, http2.InternalError)
 		b.r.cancel(errs.From(errs.Overloaded, http1io.ErrNoBlocks, "keep the request's body"))
 		return

@@ -134,7 +134,7 @@ func (c *h2Conn) event(ev *http2.Event) {
 			r.cancel(errGivenUp)
 		}
 	case http2.EventStalled:
-		counters.ResetsGateway++
+		c.countReset(ev.Stream)
 		c.hc.Reset(ev.Stream, http2.Cancel)
 		c.requestOf(ev).cancel(errStalled)
 	case http2.EventGoAway:

@@ -132,13 +132,12 @@ func (r *h2Request) end() {
 	h := c.s.h
 	v := recover()
 	if v != nil {
+		c.countReset(r.stream)
 		c.hc.Reset(r.stream, http2.InternalError)
 	}
 	r.clear()
 	r.body.Close()
-	if r.stream.State() != http2.Closed {
-		h.Counters.HTTP2.ResetsGateway++
-	}
+	c.countReset(r.stream)
 	c.hc.Release(r.stream)
 	h.Counters.HTTP2.Streams--
 	c.remove(r)
@@ -218,9 +217,14 @@ func (r *h2Request) respond(err error) {
 
 // reset gives the stream up, if it goes on. The client must not take what it got for the whole.
 func (r *h2Request) reset(code http2.ErrCode) {
-	if r.stream.State() != http2.Closed {
-		r.h.Counters.HTTP2.ResetsGateway++
-		r.c.hc.Reset(r.stream, code)
+	r.c.countReset(r.stream)
+	r.c.hc.Reset(r.stream, code)
+}
+
+// countReset counts a stream that is given up now, if somebody hears of that.
+func (c *h2Conn) countReset(s *http2.Stream) {
+	if s.State() != http2.Closed && c.hc.Err() == nil && !c.s.c.Closed() {
+		c.s.h.Counters.HTTP2.ResetsGateway++
 	}
 }
 
