@@ -16,6 +16,10 @@
 //
 // One request is one task on one loop, from the first hop to the last.
 //
+// A request that goes over to another protocol, such as WebSocket, ends otherwise: the response has status 101, and is the
+// exchange.Tunnel that its two bodies are. inbound tells the client, and takes both connections for a relay, so that the task
+// ends (inbound/tunnel.go), or passes the bodies on in tasks where one of them is a stream of HTTP/2 (inbound/upgrade.go).
+//
 // # The life of a layer 4 session
 //
 //  1. conn.Listener gives the connection to tcp.Handler.Accept (gateway/inbound/tcp). Where it begins with a PROXY header, or is

@@ -38,7 +38,7 @@ func (p *past) add(s *metrics.Snapshot) {
 		if p.listeners[l.Name] == nil {
 			p.listeners[l.Name] = new(metrics.ListenerCounters)
 		}
-		l.Active = 0
+		l.Active, l.Tunnels.Open, l.HTTP2.Connections, l.HTTP2.Streams = 0, 0, 0, 0
 		p.listeners[l.Name].Add(&l.ListenerCounters)
 	}
 	for i := range s.Clusters {

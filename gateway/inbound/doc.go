@@ -3,6 +3,7 @@
 //
 // Start reading at session.go, the life of a connection; request.go is what every request goes through, whatever its version:
 // routing, filters, what is told of it. h1_request.go and h1_response.go are how HTTP/1.1 reads requests and answers them.
-// forward.go is what upstreams are told of the client. spec.go is a listener's configuration, whatever its
+// upgrade.go, tunnel.go and h1_tunnel.go are what becomes of a request that goes over to another protocol; tunnel_move.go hands
+// tunnels over. forward.go is what upstreams are told of the client. spec.go is a listener's configuration, whatever its
 // protocol; spec_protocol.go says which keys suit which.
 package inbound
