@@ -71,6 +71,7 @@ type Exchange struct {
 
 	Request  Request
 	Response Response
+	Deadline int64 // of the loop's clock: when the client gives up; 0: never
 
 	// What routing and forwarding leave for the log.
 	Route    string

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/grpc"
 	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
@@ -97,7 +98,7 @@ func (r *request) handle() error {
 	return nil
 }
 
-// fail makes the response a problem document (RFC 9457) and tells the log of what concerns the operator. A client that is gone
+// fail makes the response a problem document (RFC 9457), or a status where the request is of gRPC, and tells the log of what concerns the operator. A client that is gone
 // gets none.
 func (r *request) fail(err error) errs.Code {
 	r.err = err
@@ -113,6 +114,10 @@ func (r *request) fail(err error) errs.Code {
 	theirs := code.Source() == errs.SourceClient || code == errs.NoRoute || code == errs.MethodNotAllowed // anyone can cause these
 	if !theirs && h.Log.Enabled(context.Background(), slog.LevelWarn) {
 		h.Log.Warn("request failed", "request_id", id, "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", err)
+	}
+	if r.Request.Fields != nil && grpc.Is(r.Request.Fields) {
+		grpc.Fail(&r.Exchange, err)
+		return code
 	}
 	f := r.Respond(code.Status(), errs.AppendProblem(nil, err, id))
 	f.AddID(header.ContentType, []byte(errs.ProblemType))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/grpc"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/gateway/upstream/h2"
@@ -18,17 +19,18 @@ import (
 
 // call is one request and its response on a stream of an HTTP/2 connection. A handler keeps some for reuse.
 type call struct {
-	h      *Handler
-	x      *exchange.Exchange
-	m      *upstream.Multi
-	s      *h2.Stream
-	set    *upstream.Settings // those that it began with
-	head   http2.RequestHead
-	upload upload
-	open   bool
-	wait   bool // for the response's head
-	keeps  bool // the body is to be sent once more
-	tunnel bool // the server has accepted one
+	h        *Handler
+	x        *exchange.Exchange
+	m        *upstream.Multi
+	s        *h2.Stream
+	set      *upstream.Settings // those that it began with
+	head     http2.RequestHead
+	upload   upload
+	graceful graceful
+	open     bool
+	wait     bool // for the response's head
+	keeps    bool // the body is to be sent once more
+	tunnel   bool // the server has accepted one
 }
 
 // maxCalls is how many are kept for reuse.
@@ -131,9 +133,14 @@ func (c *call) roundTrip() error {
 	}
 	c.upload.forget()
 	c.s.SetPatience(c.set.Read)
+	c.s.SetDeadline(x.Deadline)
 	x.Response = exchange.Response{Status: m.Status, Fields: &m.Fields, Owner: c}
 	if !c.bodyless(m) {
 		x.Response.Body, x.Response.ContentLength = c.s, m.ContentLength
+		if grpc.Is(&m.Fields) {
+			c.graceful.start(c)
+			x.Response.Body = &c.graceful
+		}
 		if m.Count(header.Trailer) > 0 { // HTTP/1.1 has trailers behind bodies only whose length it does not tell
 			x.Response.ContentLength = -1
 		}

@@ -2,10 +2,15 @@ package outbound
 
 import (
 	"errors"
+	"math"
+	"time"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/grpc"
 	"github.com/ringway/ringway/gateway/upstream"
+	"github.com/ringway/ringway/gateway/upstream/h2"
+	"github.com/ringway/ringway/loop"
 )
 
 // Handler carries exchanges to one cluster, on one loop. It stands at the end of a filter chain.
@@ -24,6 +29,30 @@ func (h *Handler) Handle(x *exchange.Exchange) error {
 		x.DropResponse()
 	}
 	x.Cluster = h.Cluster.Name
+	if grpc.Is(x.Request.Fields) {
+		if d, ok := grpc.Timeout(x.Request.Fields); ok {
+			return h.within(x, d)
+		}
+	}
+	return h.handle(x)
+}
+
+// within is handle for a client that waits for so long, counted from its request's first byte.
+func (h *Handler) within(x *exchange.Exchange, d time.Duration) error {
+	now := x.Net.Loop.Now()
+	x.Deadline = math.MaxInt64
+	if d < time.Duration(math.MaxInt64-x.Start) {
+		x.Deadline = max(x.Start+int64(d), 1)
+	}
+	err := loop.Timeout(x.Task, time.Duration(x.Deadline-now), func() error { return h.handle(x) })
+	if err != nil && x.Task.Cause() == nil && (errors.Is(err, loop.ErrTimeout) || errors.Is(err, h2.ErrDeadline)) {
+		return errs.From(errs.UpstreamTimeout, grpc.ErrDeadline, "carry request to "+x.Endpoint)
+	}
+	return err
+}
+
+// handle tries endpoints until one answers, or no further try is of use.
+func (h *Handler) handle(x *exchange.Exchange) error {
 	if x.Request.Body == nil { // so that a client's leaving also ends the wait for a connection
 		x.Client.RequestRead()
 	}
