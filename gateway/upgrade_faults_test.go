@@ -214,3 +214,14 @@ func TestUpgradeFiltered(t *testing.T) {
 		t.Errorf("answered by %q", h)
 	}
 }
+
+// TestUpgradeNotAllowedOverHTTP2: an extended CONNECT for what the route does not allow is no ordinary request either.
+func TestUpgradeNotAllowedOverHTTP2(t *testing.T) {
+	inner := start(t, Epoll, with{route: "upgrades: []"}, refusing(t))
+	r := start(t, Epoll, with{cluster: overH2}, inner.addr)
+	c := r.dial()
+	c.send("%s", asking)
+	if h := c.head(); !strings.HasPrefix(h, "HTTP/1.1 501 ") {
+		t.Errorf("answered by %q", h)
+	}
+}

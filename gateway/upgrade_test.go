@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,5 +211,60 @@ func TestUpgradeStop(t *testing.T) {
 		if b, _ := os.ReadFile(log); !strings.Contains(string(b), `"status":101,"bytes_in":10,"bytes_out":10,`) || !strings.Contains(string(b), `"end":"drained"`) {
 			t.Errorf("logged %s", b)
 		}
+	})
+}
+
+// TestUpgradeUnread: a side that reads nothing holds up the other, and not the gateway's memory; when it reads, it gets all.
+func TestUpgradeUnread(t *testing.T) {
+	eachWay(t, func(t *testing.T, w *way) {
+		const size = 64 << 20
+		chunk := strings.Repeat("0123456789abcdef", 4<<10)
+		push := func(c *client) {
+			for n := 0; n < size; n += len(chunk) {
+				c.send("%s", chunk)
+			}
+			c.finish()
+		}
+		drain := func(c *client) error {
+			got := make([]byte, len(chunk))
+			for n := 0; n < size; n += len(chunk) {
+				if _, err := io.ReadFull(c.br, got); err != nil || string(got) != chunk {
+					return fmt.Errorf("after %d bytes: %w", n, err)
+				}
+			}
+			_, err := c.br.ReadByte()
+			return err
+		}
+		read, told := make(chan struct{}), make(chan error, 1)
+		r := w.start(t, with{}, w.switches(t, func(c *client) {
+			var pushed sync.WaitGroup
+			pushed.Go(func() { push(c) })
+			<-read
+			told <- drain(c)
+			pushed.Wait()
+		}))
+		c := w.dial(r)
+		c.upgrade()
+		go push(c)
+		last := uint64(0)
+		eventually(t, "nothing moves", func() bool {
+			before := last
+			time.Sleep(100 * time.Millisecond)
+			k := r.tunnels()
+			last = k.BytesIn + k.BytesOut
+			return last > 0 && last == before
+		})
+		if last > size {
+			t.Errorf("%d bytes were taken that nobody reads", last)
+		}
+		close(read)
+		if err := drain(c); err != io.EOF {
+			t.Error(err)
+		}
+		if err := <-told; err != io.EOF {
+			t.Error("the server: ", err)
+		}
+		_ = c.Close()
+		r.wantTunnels(1, metrics.Finished)
 	})
 }

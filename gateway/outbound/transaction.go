@@ -41,7 +41,8 @@ type transaction struct {
 	open bool
 	wait bool // for the response's head
 
-	tunnel bool   // the server has gone over to another protocol
+	tunnel bool // the server has gone over to another protocol
+	back   *tunnelBody
 	answer []byte // to the WebSocket key that was made up; nil: the client's own went along
 }
 

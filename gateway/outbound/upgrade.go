@@ -3,6 +3,7 @@ package outbound
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 
 	"github.com/ringway/ringway/errs"
@@ -63,9 +64,29 @@ func (tx *transaction) accepted() error {
 	tx.k.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
 	tx.body.Start(tx.k.Stream, http1.UntilClose, -1, http1io.Limits{})
 	x.Request.Body, x.Request.ContentLength = x.Request.Tunnel, -1
-	x.Response = exchange.Response{Status: exchange.StatusTunnel, Reason: resp.Reason, Fields: &resp.Fields, Owner: tx, Body: &tx.body, ContentLength: -1}
+	tx.back = &tunnelBody{Body: &tx.body}
+	x.Response = exchange.Response{Status: exchange.StatusTunnel, Reason: resp.Reason, Fields: &resp.Fields, Owner: tx, Body: tx.back, ContentLength: -1}
 	return nil
 }
+
+// tunnelBody is what the server sends through a tunnel, to the end of its direction. Over TLS that may lack a close_notify: what
+// protocol this is the gateway does not know, nor whether it was at its end.
+type tunnelBody struct {
+	*http1io.Body
+	cut bool
+}
+
+// Next lends the next bytes.
+func (b *tunnelBody) Next() ([]byte, error) {
+	p, err := b.Body.Next()
+	if err == io.ErrUnexpectedEOF {
+		b.cut, err = true, io.EOF
+	}
+	return p, err
+}
+
+// Complete reports whether the server has ended its direction.
+func (b *tunnelBody) Complete() bool { return b.cut || b.Body.Complete() }
 
 // Begin has the pump carry what the client sends through the tunnel.
 func (tx *transaction) Begin() {
@@ -89,7 +110,7 @@ func (tx *transaction) Wait() error {
 // Take gives the connection away, on which nothing but the head of the response has been read.
 func (tx *transaction) Take() *upstream.Conn {
 	k, x := tx.k, tx.x
-	if x.Response.Body != exchange.Body(&tx.body) {
+	if x.Response.Body != exchange.Body(tx.back) {
 		return nil
 	}
 	tx.head.Free()
@@ -100,9 +121,9 @@ func (tx *transaction) Take() *upstream.Conn {
 
 // endTunnel breaks the connection off, unless both directions have ended or were silent; sent says that the client's has.
 func (tx *transaction) endTunnel(sent bool) {
-	tx.tunnel = false
+	defer func() { tx.tunnel, tx.back = false, nil }()
 	switch cause := tx.x.Task.Cause(); {
-	case sent && tx.body.Complete(), cause == exchange.ErrSilent:
+	case sent && tx.back.Complete(), cause == exchange.ErrSilent:
 		return
 	case cause == nil && tx.body.Err() != nil, errs.CodeOf(cause) == errs.UpstreamReset:
 		tx.k.Endpoint.Counters.CountError(errReset)
