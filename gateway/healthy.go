@@ -83,7 +83,7 @@ func (g *Gateway) onLoop(turn int, f func(n *conn.Net)) bool {
 func (p *plan) checked() (all []health.Cluster) {
 	for name, s := range p.spec.Clusters {
 		r := p.resolved[name]
-		c := health.Cluster{Name: name, Spec: s.Health, Weighing: &s.Balance.Weighing, TLS: r.TLS, SendProxy: s.SendProxy}
+		c := health.Cluster{Name: name, Spec: s.Health, Weighing: &s.Balance.Weighing, TLS: r.TLS, SendProxy: s.SendProxy, Protocols: r.Protocols()}
 		for i := range r.Addresses {
 			c.Endpoints = append(c.Endpoints, health.Endpoint{Host: r.Hosts[i], Address: r.Addresses[i]})
 		}

@@ -24,6 +24,7 @@ type patient struct {
 	asked  atomic.Int32 // by health checks
 	served atomic.Int32 // other requests
 	host   atomic.Value // that a check named
+	proto  atomic.Value // that it spoke
 }
 
 func newPatient(t *testing.T, name string) *patient {
@@ -48,6 +49,7 @@ func (p *patient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.asked.Add(1)
 	p.host.Store(r.Host)
+	p.proto.Store(r.Proto + " " + r.URL.RawQuery)
 	if !p.well.Load() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
@@ -325,6 +327,65 @@ func TestHealthSpeaksAsRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.awaitHealthy(0)
+	})
+}
+
+// TestHealthByHTTP2: checks speak the version that requests do.
+func TestHealthByHTTP2(t *testing.T) {
+	a := newAuthority(t)
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		cert := a.issue("origin", false, nil, "origin.test")
+		loaded, err := tls.LoadX509KeyPair(cert.cert, cert.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encrypted := "tls: {ca: '" + a.file("ca.pem") + "', server_name: origin.test}, "
+		check := strings.Replace(httpCheck, "/healthz", "'/healthz?deep=1'", 1) + ", initial: unhealthy"
+		for name, test := range map[string]struct {
+			tls, h2   bool // what the server speaks
+			version   string
+			healthy   int
+			spoke     string
+			complaint string
+		}{
+			"prior knowledge":        {false, true, "http2", 1, "HTTP/2.0 deep=1", ""},
+			"no prior knowledge":     {false, false, "http2", 0, "", "http: "},
+			"TLS":                    {true, true, "http2", 1, "HTTP/2.0 deep=1", ""},
+			"TLS, and no HTTP/2":     {true, false, "http2", 0, "", "http: TLS "},
+			"either, and there is":   {true, true, "auto", 1, "HTTP/2.0 deep=1", ""},
+			"either, and there is 1": {true, false, "auto", 1, "HTTP/1.1 deep=1", ""},
+			"HTTP/1.1":               {true, true, "http1", 1, "HTTP/1.1 deep=1", ""},
+		} {
+			t.Run(name, func(t *testing.T) {
+				p := newPatient(t, "a")
+				more := "version: " + test.version
+				p.Config.Protocols = new(http.Protocols)
+				p.Config.Protocols.SetHTTP1(!test.h2 || test.tls)
+				p.Config.Protocols.SetHTTP2(test.h2)
+				p.Config.Protocols.SetUnencryptedHTTP2(test.h2 && !test.tls)
+				if test.tls {
+					p.TLS, p.EnableHTTP2 = &tls.Config{Certificates: []tls.Certificate{loaded}}, test.h2
+					more = encrypted + more
+					p.StartTLS()
+				} else {
+					p.Start()
+				}
+				r := startWith(t, clinic(d, 1, check, more, p.at()))
+				eventually(t, "it is checked", func() bool {
+					k := r.g.Status().Health[0].Each[0].Checks[0]
+					return k.Good >= 2 || k.Failed >= 2
+				})
+				e := r.g.Status().Health[0].Each[0]
+				if spoke, _ := p.proto.Load().(string); (e.State == "healthy") != (test.healthy == 1) || spoke != test.spoke || !strings.HasPrefix(e.Reason, test.complaint) {
+					t.Errorf("%+v, spoke %q", e, spoke)
+				}
+				p.well.Store(false)
+				r.awaitHealthy(0)
+				if e := r.g.Status().Health[0].Each[0]; test.healthy == 1 && e.Reason != "http: status 503" {
+					t.Errorf("%+v", e)
+				}
+			})
+		}
 	})
 }
 

@@ -44,6 +44,7 @@ type Cluster struct {
 	Weighing  *Weighing
 	TLS       *secure.Client // nil: plain
 	SendProxy preface.Version
+	Protocols []string // by ALPN's names, those that requests are sent by
 	Endpoints []Endpoint
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/ringway/ringway/conn"
@@ -25,7 +26,7 @@ import (
 type Loops func(turn int, f func(n *conn.Net)) bool
 
 // connector is a kind of check that needs a connection. Its converse says what is wrong with the endpoint behind one that was just
-// made, in a task; the caller closes it.
+// made, in a task, and closes it.
 type connector interface {
 	kindSpec
 	converse(t *loop.Task, n *conn.Net, k *conn.Conn, to *peer) error
@@ -42,10 +43,14 @@ type peer struct {
 	host      string         // as configured: what TLS verifies, and a request names
 	tls       *secure.Client // nil: plain
 	sendProxy preface.Version
+	protocols []string // by ALPN's names, those that the cluster speaks
 }
 
+// multiplexes reports whether the cluster speaks HTTP/2 alone: without TLS, with prior knowledge.
+func (p *peer) multiplexes() bool { return len(p.protocols) == 1 && p.protocols[0] == alpnHTTP2 }
+
 func (p *peer) same(o *peer) bool {
-	return p.address.String() == o.address.String() && p.host == o.host && p.tls.Same(o.tls) && p.sendProxy == o.sendProxy
+	return p.address.String() == o.address.String() && p.host == o.host && p.tls.Same(o.tls) && p.sendProxy == o.sendProxy && slices.Equal(p.protocols, o.protocols)
 }
 
 // job is what makes one check's connections, one after the other.
@@ -110,16 +115,11 @@ func (j *job) make(t *loop.Task, n *conn.Net) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if !k.Closed() {
-			_ = k.Close() // all that was to be learnt is known
-		}
-	}()
 	return j.spec.converse(t, n, k, &j.to)
 }
 
 // converse has nothing to say: the endpoint has taken the connection.
-func (*TCPSpec) converse(*loop.Task, *conn.Net, *conn.Conn, *peer) error { return nil }
+func (*TCPSpec) converse(_ *loop.Task, _ *conn.Net, k *conn.Conn, _ *peer) error { return k.Close() }
 
 // statusError is an answer that tells that the endpoint is not well.
 type statusError int
@@ -127,23 +127,47 @@ type statusError int
 // Error names the status.
 func (s statusError) Error() string { return fmt.Sprintf("status %d", int(s)) }
 
+var errInterims = errors.New("interim responses without end")
+
 // maxInterims bounds the interim responses before the one that counts.
 const maxInterims = 8
 
 // converse asks for the path and looks at the response's head.
 func (s *HTTPSpec) converse(t *loop.Task, n *conn.Net, k *conn.Conn, to *peer) error {
 	var stream conn.Stream = k
-	request := s.request(to)
+	status, err, multiplexes := 0, error(nil), to.multiplexes() && to.tls == nil
 	if to.tls != nil {
-		encrypted, _, err := to.tls.Connector(n.Loop, to.host, []string{"http/1.1"}).Connect(t, k, 0)
+		encrypted, protocol, err := to.tls.Connector(n.Loop, to.host, to.protocols).Connect(t, k, 0)
 		if err != nil {
 			return fmt.Errorf("TLS handshake: %w", err)
 		}
-		defer func() { _ = encrypted.Close() }()
-		stream = encrypted
+		stream, multiplexes = encrypted, protocol == alpnHTTP2
+		if to.multiplexes() && !multiplexes {
+			_ = stream.Close()
+			return errNoHTTP2
+		}
 	}
-	if _, err := stream.Write(request); err != nil {
+	if multiplexes {
+		status, err = s.overHTTP2(stream, to)
+	} else {
+		status, err = s.overHTTP1(stream, to)
+	}
+	if err != nil {
 		return err
+	}
+	for i := range s.Expect {
+		if s.Expect[i].has(status) {
+			return nil
+		}
+	}
+	return statusError(status)
+}
+
+// overHTTP1 asks for the path by HTTP/1.1, and closes the stream.
+func (s *HTTPSpec) overHTTP1(stream conn.Stream, to *peer) (status int, err error) {
+	defer func() { _ = stream.Close() }()
+	if _, err := stream.Write(s.request(to)); err != nil {
+		return 0, err
 	}
 	var head http1io.Head
 	var resp http1.Response
@@ -153,20 +177,11 @@ func (s *HTTPSpec) converse(t *loop.Task, n *conn.Net, k *conn.Conn, to *peer) e
 		_, err := head.Read(stream, &resp, &limits)
 		status := resp.Status
 		head.Free()
-		if err != nil {
-			return err
+		if err != nil || status >= 200 {
+			return status, err
 		}
-		if status < 200 {
-			continue
-		}
-		for i := range s.Expect {
-			if s.Expect[i].has(status) {
-				return nil
-			}
-		}
-		return statusError(status)
 	}
-	return errors.New("interim responses without end")
+	return 0, errInterims
 }
 
 // request is what is sent, with a PROXY header before it where the cluster wants one.
@@ -178,13 +193,21 @@ func (s *HTTPSpec) request(to *peer) []byte {
 	case preface.V2:
 		b, _ = proxyproto.AppendV2(b, proxyproto.Header{})
 	}
-	host := s.Host
-	if host == "" {
-		if host = to.host; !Pingable(host) {
-			host = "localhost" // a Unix socket has none
-		}
+	return fmt.Appendf(b, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nAccept: */*\r\nConnection: close\r\n\r\n", s.Path, s.host(to), userAgent)
+}
+
+// userAgent is how checks name themselves.
+const userAgent = "ringway-health"
+
+// host is what a request names.
+func (s *HTTPSpec) host(to *peer) string {
+	switch {
+	case s.Host != "":
+		return s.Host
+	case !Pingable(to.host): // a Unix socket has none
+		return "localhost"
 	}
-	return fmt.Appendf(b, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ringway-health\r\nAccept: */*\r\nConnection: close\r\n\r\n", s.Path, host)
+	return to.host
 }
 
 // connectFailure says why a check by a connection failed.
@@ -205,8 +228,7 @@ func connectFailure(err error) string {
 	case errors.Is(err, io.EOF):
 		return "closed without an answer"
 	}
-	var op *net.OpError
-	if errors.As(err, &op) { // without the addresses, which are told beside it
+	if op, ok := err.(*net.OpError); ok { // without the addresses, which are told beside it
 		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()

@@ -189,7 +189,7 @@ func (cl *cluster) adopt(c *Checker, e *endpoint, kept map[*check]bool, now time
 func (cl *cluster) peer(name string) peer {
 	for _, e := range cl.Endpoints {
 		if e.Address.String() == name {
-			return peer{address: e.Address, host: e.Host, tls: cl.TLS, sendProxy: cl.SendProxy}
+			return peer{address: e.Address, host: e.Host, tls: cl.TLS, sendProxy: cl.SendProxy, protocols: cl.Protocols}
 		}
 	}
 	panic("health: an endpoint that its cluster does not have")

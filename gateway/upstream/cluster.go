@@ -141,6 +141,9 @@ func (r *Resolved) Names() []string {
 	return names
 }
 
+// Protocols are what is spoken with the endpoints, by ALPN's names.
+func (r *Resolved) Protocols() []string { return r.Settings.Version.protocols() }
+
 // weight is what endpoint i has now; it is in proportion to those of the others.
 func (r *Resolved) weight(i int) int {
 	if r.shares == nil {
