@@ -68,14 +68,14 @@ func Diff(old, new any) []Change {
 // Equal reports whether two values of one type say the same.
 func Equal(old, new any) bool {
 	d := &differ{first: true}
-	d.value(&place{}, reflect.ValueOf(old), reflect.ValueOf(new))
+	d.value(nil, reflect.ValueOf(old), reflect.ValueOf(new))
 	return len(d.changes) == 0
 }
 
 // differ walks two values of one type side by side.
 type differ struct {
 	changes []Change
-	first   bool // one difference is enough
+	first   bool // one difference is enough, wherever it is: places are nil
 }
 
 // place is a way from the root. It is only written out where something differs.
@@ -85,9 +85,21 @@ type place struct {
 	index int    // of an element without a name; -1: a key
 }
 
-func (p *place) key(name string) *place { return &place{up: p, name: name, index: -1} }
+// key is the place of a key; nil where nobody asks for places.
+func (d *differ) key(p *place, name string) *place {
+	if d.first {
+		return nil
+	}
+	return &place{up: p, name: name, index: -1}
+}
 
-func (p *place) element(key string, i int) *place { return &place{up: p, name: key, index: i} }
+// element is the same of a list's element.
+func (d *differ) element(p *place, key string, i int) *place {
+	if d.first {
+		return nil
+	}
+	return &place{up: p, name: key, index: i}
+}
 
 // part is the last step as it is written.
 func (p *place) part() string {
@@ -149,8 +161,10 @@ func (d *differ) value(p *place, a, b reflect.Value) {
 			d.add(p, Changed, a, b)
 		}
 	case t.Kind() == reflect.Struct:
-		for _, f := range modelOf(t).fields {
-			d.field(p.key(f.name), a.FieldByIndex(f.index), b.FieldByIndex(f.index))
+		fields := modelOf(t).fields
+		for i := range fields {
+			f := &fields[i]
+			d.field(d.key(p, f.name), a.FieldByIndex(f.index), b.FieldByIndex(f.index))
 		}
 	case t.Kind() == reflect.Map:
 		d.mapping(p, a, b)
@@ -188,6 +202,10 @@ func (d *differ) pointer(p *place, a, b reflect.Value) {
 }
 
 func (d *differ) mapping(p *place, a, b reflect.Value) {
+	if d.first && a.Len() != b.Len() {
+		d.add(p, Changed, a, b)
+		return
+	}
 	var names []string
 	for _, m := range [...]reflect.Value{a, b} {
 		for _, k := range m.MapKeys() {
@@ -200,11 +218,11 @@ func (d *differ) mapping(p *place, a, b reflect.Value) {
 		x, y := a.MapIndex(k), b.MapIndex(k)
 		switch {
 		case !x.IsValid():
-			d.add(p.key(name), Added, x, y)
+			d.add(d.key(p, name), Added, x, y)
 		case !y.IsValid():
-			d.add(p.key(name), Removed, x, y)
+			d.add(d.key(p, name), Removed, x, y)
 		default:
-			d.value(p.key(name), addressable(x), addressable(y))
+			d.value(d.key(p, name), addressable(x), addressable(y))
 		}
 	}
 }
@@ -229,11 +247,11 @@ func (d *differ) list(p *place, a, b reflect.Value) {
 	for i := head; i < max(n, m)-tail; i++ {
 		switch {
 		case i >= m-tail:
-			d.add(p.element("", i), Removed, a.Index(i), reflect.Value{})
+			d.add(d.element(p, "", i), Removed, a.Index(i), reflect.Value{})
 		case i >= n-tail:
-			d.add(p.element("", i), Added, reflect.Value{}, b.Index(i))
+			d.add(d.element(p, "", i), Added, reflect.Value{}, b.Index(i))
 		default:
-			d.value(p.element("", i), a.Index(i), b.Index(i))
+			d.value(d.element(p, "", i), a.Index(i), b.Index(i))
 		}
 	}
 }
@@ -250,9 +268,9 @@ func (d *differ) keyed(p *place, a, b reflect.Value, from, to []string) {
 		old[k] = i
 		if j, ok := at[k]; ok {
 			stay = append(stay, k)
-			d.value(p.element(k, i), a.Index(i), b.Index(j))
+			d.value(d.element(p, k, i), a.Index(i), b.Index(j))
 		} else {
-			d.add(p.element(k, i), Removed, a.Index(i), reflect.Value{})
+			d.add(d.element(p, k, i), Removed, a.Index(i), reflect.Value{})
 		}
 	}
 	var now []string
@@ -260,7 +278,7 @@ func (d *differ) keyed(p *place, a, b reflect.Value, from, to []string) {
 		if _, ok := old[k]; ok {
 			now = append(now, k)
 		} else {
-			d.add(p.element(k, j), Added, reflect.Value{}, b.Index(j))
+			d.add(d.element(p, k, j), Added, reflect.Value{}, b.Index(j))
 		}
 	}
 	if !slices.Equal(stay, now) {
@@ -268,8 +286,13 @@ func (d *differ) keyed(p *place, a, b reflect.Value, from, to []string) {
 	}
 }
 
+var keyedType = reflect.TypeFor[Keyed]()
+
 // keysOf are the keys of a list's elements, if each has one of its own.
 func keysOf(list reflect.Value) ([]string, bool) {
+	if t := list.Type().Elem(); !t.Implements(keyedType) && !reflect.PointerTo(t).Implements(keyedType) {
+		return nil, false
+	}
 	keys := make([]string, list.Len())
 	seen := make(map[string]bool, len(keys))
 	for i := range keys {
@@ -291,7 +314,7 @@ func keysOf(list reflect.Value) ([]string, bool) {
 
 func same(a, b reflect.Value) bool {
 	d := &differ{first: true}
-	d.value(&place{}, a, b)
+	d.value(nil, a, b)
 	return len(d.changes) == 0
 }
 

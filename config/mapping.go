@@ -54,13 +54,24 @@ func (m *mapping) put(e entry) {
 	}
 }
 
-// mapping resolves a mapping node once, reporting what is wrong with its keys.
+// mapping resolves a mapping node once, reporting what is wrong with its keys. The place remembers it. Another place of the same node
+// finds what an alias may name, and so contain itself, and what is large; the rest is resolved again faster than remembered.
 func (d *decoder) mapping(w *where, n *yaml.Node) *mapping {
-	if m, ok := d.mappings[n]; ok {
+	own := w.node == n
+	if own && w.keys != nil {
+		return w.keys
+	}
+	shared := n.Anchor != "" || len(n.Content) > 2*fewEntries
+	if m := d.mappings[n]; shared && m != nil {
 		return m
 	}
 	m := &mapping{entries: make([]entry, 0, len(n.Content)/2)}
-	d.mappings[n] = m
+	if shared {
+		d.mappings[n] = m
+	}
+	if own {
+		w.keys = m
+	}
 	var merges []entry
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		e := entry{key: n.Content[i], value: n.Content[i+1]}

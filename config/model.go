@@ -107,9 +107,20 @@ func keyOf(f reflect.StructField) (name string, inline, ok bool) {
 	return name, inline, true
 }
 
+// textTypes remembers readsText, which is asked of every value and takes the runtime a search through the type's methods.
+var textTypes sync.Map
+
 // readsText reports whether values of the type are read by UnmarshalText, whatever their kind.
 func readsText(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(textType)
+	if t.PkgPath() == "" && t.Kind() != reflect.Struct {
+		return false // a type without a name has no methods, and an embedded one lends them only to structs
+	}
+	if known, ok := textTypes.Load(t); ok {
+		return known.(bool)
+	}
+	reads := reflect.PointerTo(t).Implements(textType)
+	textTypes.Store(t, reads)
+	return reads
 }
 
 // supportedTypes remembers which types were found fit, so that Decode looks at each only once.

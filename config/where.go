@@ -15,6 +15,7 @@ type where struct {
 	list   bool
 	depth  int
 	node   *yaml.Node // the value with aliases followed; nil when the key is not in the file
+	keys   *mapping   // of node, once it has been resolved
 	line   int
 	column int
 }

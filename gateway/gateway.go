@@ -66,6 +66,7 @@ type Gateway struct {
 	shut      bool // nothing is accepted, until Resume
 	overrides overrides
 	imports   imports
+	preview   atomic.Pointer[previewed] // nil: none
 
 	health    *health.Checker
 	standings standings

@@ -103,11 +103,12 @@ func (g *Gateway) Reload(ctx context.Context, c Change) (Outcome, error) {
 	if c.IfHash != "" && c.IfHash != from.plan.hash {
 		return Outcome{}, &HashError{Running: from.plan.hash, Expected: c.IfHash}
 	}
-	spec, err := Load(c.Name, c.Text)
+	defer collectLess(len(c.Text))()
+	spec, changes, err := g.read(from, c)
 	if err != nil {
 		return Outcome{}, err
 	}
-	o := Outcome{Changes: config.Diff(from.plan.spec, spec)}
+	o := Outcome{Changes: changes}
 	if err := g.fixed(from.plan.spec, spec); err != nil {
 		return Outcome{}, err
 	}
