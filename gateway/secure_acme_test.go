@@ -4,12 +4,17 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"golang.org/x/crypto/ocsp"
 
 	"github.com/ringway/ringway/observe/metrics"
 )
@@ -111,4 +116,79 @@ func TestCertificateNames(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOnDemandHoldsNobody: handshakes that wait for permission hold neither their loop nor other clients, end with their time, and only so
+// many wait at a time.
+func TestOnDemandHoldsNobody(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		ca, release := newAuthority(t), make(chan struct{})
+		var asked atomic.Int32
+		ask := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+			w.WriteHeader(http.StatusForbidden)
+		}))
+		t.Cleanup(ask.Close)
+		t.Cleanup(func() { close(release) })
+		file := ca.issue("file", false, nil, "file.example")
+		block := fmt.Sprintf("handshake: {timeout: 2s, concurrent: 4}, certificates: [%s], acme: {ca: '%s', storage: '%s', on_demand: {ask: '%s', timeout: 1m}}",
+			file.yaml(), nowhereCA, t.TempDir(), ask.URL)
+		r := startTLS(t, d, block)
+		const clients = 8 // four handshakes at a time, of which two may wait for certificates
+		began := time.Now()
+		var all sync.WaitGroup
+		var failed atomic.Int32
+		for i := range clients {
+			all.Go(func() {
+				if _, _, err := r.shake(ca.trusting(fmt.Sprintf("n%d.example", i))); err != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		eventually(t, "somebody is asked", func() bool { return asked.Load() > 0 })
+		for range 20 {
+			c, _ := r.dialTLS(ca.trusting("file.example"))
+			if got := c.hello(); !strings.HasSuffix(got, "hello") {
+				t.Errorf("meanwhile: %q", got)
+			}
+			_ = c.Close()
+		}
+		if took := time.Since(began); took > 1500*time.Millisecond {
+			t.Errorf("others took %v", took)
+		}
+		all.Wait()
+		if took := time.Since(began); failed.Load() != clients || took < 1900*time.Millisecond {
+			t.Errorf("%d of %d handshakes failed, after %v", failed.Load(), clients, took)
+		}
+		if n := asked.Load(); n > 2 {
+			t.Errorf("%d handshakes waited", n)
+		}
+		if log := r.log.String(); !strings.Contains(log, "no certificate for a client") || strings.Count(log, "no certificate for a client") > 2 {
+			t.Errorf("the log: %s", log)
+		}
+	})
+}
+
+// TestManagedStapling: certificates that are got are shown with the authority's proof, which is fetched without being asked for.
+func TestManagedStapling(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		ca, dir := newAuthority(t), t.TempDir()
+		var asked atomic.Int32
+		url := ca.responder(t, &asked, nil)
+		ca.issue("got", false, func(c *x509.Certificate) { c.NotAfter, c.OCSPServer = time.Now().Add(90*24*time.Hour), []string{url} }, "got.example").keep(t, dir, "got.example")
+		r := startTLS(t, d, fmt.Sprintf("acme: {ca: '%s', storage: '%s', names: [got.example]}", nowhereCA, dir))
+		eventually(t, "the certificate is there", func() bool { return r.g.acme.Status()[0].Stapled })
+		c, k := r.dialTLS(ca.trusting("got.example"))
+		defer func() { _ = c.Close() }()
+		if p, err := ocsp.ParseResponse(k.OCSPResponse(), ca.cert); err != nil || p.Status != ocsp.Good {
+			t.Errorf("%v, %v", p, err)
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("the authority was asked %d times", n)
+		}
+	})
 }

@@ -392,7 +392,7 @@ func TestStorageFaults(t *testing.T) {
 
 // TestDefaultStorage: systemd's folder comes before the user's own.
 func TestDefaultStorage(t *testing.T) {
-	t.Setenv("STATE_DIRECTORY", "/state/ringway")
+	t.Setenv("STATE_DIRECTORY", "/state/ringway:/state/other")
 	if dir := defaultStorage(); dir != "/state/ringway" {
 		t.Error(dir)
 	}

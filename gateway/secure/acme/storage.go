@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -73,7 +74,7 @@ func openStorage(dir string) (*storage, error) {
 
 // defaultStorage is where a service of this user keeps what must outlive it.
 func defaultStorage() string {
-	if dir := os.Getenv("STATE_DIRECTORY"); filepath.IsAbs(dir) { // systemd makes it
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); filepath.IsAbs(dir) { // systemd makes it
 		return dir
 	}
 	if os.Geteuid() == 0 {
