@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/ringway/ringway/config"
@@ -44,4 +45,31 @@ func TestChooseAllocatesNothing(t *testing.T) {
 	if got := (Upgrades{}).Choose(&f); got != nil {
 		t.Errorf("chose %q of nothing", got)
 	}
+}
+
+// FuzzChoose: whatever stands in the fields, what is chosen stands in them and is allowed.
+func FuzzChoose(f *testing.F) {
+	for _, s := range []string{"websocket", "h2c, WebSocket", ",, foo/2 ,", "foo/2,websocket", "\t websocket\t", "web socket", "foo/2;q=1"} {
+		f.Add([]byte(s), []byte("bar"))
+	}
+	f.Fuzz(func(t *testing.T, one, other []byte) {
+		u := Upgrades{"websocket", "foo/2"}
+		var fields header.Fields
+		fields.AddID(header.Upgrade, one)
+		fields.AddID(header.Upgrade, other)
+		got := u.Choose(&fields)
+		if got == nil {
+			for _, all := range [][]byte{one, other} {
+				for p := range bytes.SplitSeq(all, []byte(",")) {
+					if u.Allows(bytes.TrimSpace(p)) {
+						t.Errorf("%q was not chosen of %q, %q", p, one, other)
+					}
+				}
+			}
+			return
+		}
+		if !u.Allows(got) || !bytes.Contains(one, got) && !bytes.Contains(other, got) {
+			t.Errorf("chose %q of %q, %q", got, one, other)
+		}
+	})
 }
