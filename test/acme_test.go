@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -149,6 +150,22 @@ func TestACMEStorage(t *testing.T) {
 	}
 	p := spawn(t, "epoll", acmeText(ca, certs, filepath.Join(file, "acme"), "127.0.0.1:1", "", "", "a.example"), options{})
 	if code := p.wait(); code == 0 || !strings.Contains(p.log.String(), "cannot be written by user") || !strings.Contains(p.log.String(), "tls.acme.storage") {
+		t.Errorf("exit status %d:\n%s", code, p.log)
+	}
+}
+
+// TestACMEStorageOfAnotherUser: workers that run as somebody else cannot write root's folder, and it is said whose it has to be.
+func TestACMEStorageOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run workers as another user")
+	}
+	if _, err := user.Lookup("nobody"); err != nil {
+		t.Skip(err)
+	}
+	text := fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', tls: {acme: {names: [a.example], ca: 'https://127.0.0.1:1/dir', storage: %q}}, routes: [{cluster: c}]}}\n"+
+		"clusters: {c: {endpoints: ['127.0.0.1:1']}}\nprocess: {user: nobody, control: %q}\n", t.TempDir(), filepath.Join(t.TempDir(), "control"))
+	p := spawn(t, "epoll", text, options{})
+	if code := p.wait(); code == 0 || !strings.Contains(p.log.String(), "cannot be written by user nobody") {
 		t.Errorf("exit status %d:\n%s", code, p.log)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,84 +176,106 @@ func TestOlderIsNotPublished(t *testing.T) {
 	}
 }
 
-// TestOnDemand: permission is asked for once, refusals are remembered, and bounds hold.
-func TestOnDemand(t *testing.T) {
-	var mu sync.Mutex
-	asked := 0
-	gate := make(chan struct{})
-	ask := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		asked++
-		mu.Unlock()
+// permitting is a service that allows names that begin with "yes", lets those wait that begin with "slow", and sends others elsewhere.
+type permitting struct {
+	*httptest.Server
+	asked atomic.Int32
+	gate  chan struct{} // closed: nobody waits any more
+}
+
+func newPermitting(t *testing.T) *permitting {
+	p := &permitting{gate: make(chan struct{})}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.asked.Add(1)
 		switch name := r.URL.Query().Get("domain"); {
 		case strings.HasPrefix(name, "slow"):
-			<-gate
+			<-p.gate
 		case strings.HasPrefix(name, "moved"):
-			http.Redirect(w, r, "/", http.StatusFound)
+			http.Redirect(w, r, "/", http.StatusFound) // which would say yes
 			return
 		}
 		if r.URL.Path != "/" && !strings.HasPrefix(r.URL.Query().Get("domain"), "yes") {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	}))
-	defer ask.Close()
+	t.Cleanup(p.Close)
+	return p
+}
+
+// claim is one on names that clients ask for, with certificates for yes.example and yes2.example in the folder.
+func (p *permitting) claim(t *testing.T, names, concurrent int) *Claim {
 	dir, now := t.TempDir(), time.Now()
-	issue(t, dir, nowhere, "yes.example", now.Add(-time.Hour), now.Add(90*24*time.Hour))
-	issue(t, dir, nowhere, "yes2.example", now.Add(-time.Hour), now.Add(90*24*time.Hour))
-	spec := &Spec{CA: nowhere, KeyType: P256, Storage: dir, OnDemand: &OnDemandSpec{Ask: ask.URL + "/may", Timeout: config.Duration(10 * time.Second), Names: 3, Concurrent: 2}}
+	for _, name := range []string{"yes.example", "yes2.example"} {
+		issue(t, dir, nowhere, name, now.Add(-time.Hour), now.Add(90*24*time.Hour))
+	}
+	spec := &Spec{CA: nowhere, KeyType: P256, Storage: dir, OnDemand: &OnDemandSpec{Ask: p.URL + "/may", Timeout: config.Duration(10 * time.Second), Names: names, Concurrent: concurrent}}
 	claim, err := newRegistry(t).Claim(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	obtain := func(name string) (c *Certificate, err error) {
-		done := make(chan struct{})
-		claim.Obtain(name, func(got *Certificate, why error) { c, err = got, why; close(done) })
-		<-done
-		return c, err
-	}
-	if c, err := obtain("yes.example"); err != nil || claim.Lookup("yes.example") != c {
+	return claim
+}
+
+// obtain is Obtain that waits.
+func (c *Claim) obtain(name string) (got *Certificate, why error) {
+	done := make(chan struct{})
+	c.Obtain(name, func(c *Certificate, err error) { got, why = c, err; close(done) })
+	<-done
+	return got, why
+}
+
+// TestOnDemand: permission is asked for once, and refusals are remembered.
+func TestOnDemand(t *testing.T) {
+	ask := newPermitting(t)
+	claim := ask.claim(t, 10, 10)
+	if c, err := claim.obtain("yes.example"); err != nil || claim.Lookup("yes.example") != c {
 		t.Errorf("a name that may have one: %v", err)
 	}
 	for range 3 {
-		if _, err := obtain("no.example"); !errors.As(err, new(*NotAllowedError)) {
+		if _, err := claim.obtain("no.example"); !errors.As(err, new(*NotAllowedError)) {
 			t.Errorf("a name that may not: %v", err)
 		}
 	}
-	if _, err := obtain("moved.example"); !errors.As(err, new(*NotAllowedError)) {
+	if _, err := claim.obtain("moved.example"); !errors.As(err, new(*NotAllowedError)) {
 		t.Errorf("a redirect: %v", err)
 	}
 	for _, name := range []string{"127.0.0.1", "a b.example", "*.yes.example", ""} {
-		if _, err := obtain(name); err == nil {
+		if _, err := claim.obtain(name); err == nil {
 			t.Errorf("%q has a certificate", name)
 		}
 	}
-	mu.Lock()
-	if asked != 3 {
-		t.Errorf("asked %d times", asked)
+	if n := ask.asked.Load(); n != 3 {
+		t.Errorf("asked %d times", n)
 	}
-	mu.Unlock()
+}
+
+// TestOnDemandBounds: only so many names are got at a time, and kept.
+func TestOnDemandBounds(t *testing.T) {
+	ask := newPermitting(t)
+	claim := ask.claim(t, 2, 2)
 	var all sync.WaitGroup
 	for _, name := range []string{"slow1.example", "slow2.example", "slow2.example"} {
-		all.Go(func() { _, _ = obtain(name) })
+		all.Go(func() { _, _ = claim.obtain(name) })
 	}
-	for claim.of.registry.Status(); ; time.Sleep(time.Millisecond) {
+	meeting := func() int {
 		claim.of.mu.Lock()
-		n := claim.of.meeting
-		claim.of.mu.Unlock()
-		if n == 2 {
-			break
-		}
+		defer claim.of.mu.Unlock()
+		return claim.of.meeting
 	}
-	if _, err := obtain("slow3.example"); !errors.Is(err, ErrBusy) {
+	for meeting() != 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := claim.obtain("slow3.example"); !errors.Is(err, ErrBusy) {
 		t.Errorf("one too many at a time: %v", err)
 	}
-	close(gate)
+	close(ask.gate)
 	all.Wait()
-	if _, err := obtain("yes2.example"); err != nil {
-		t.Errorf("another one: %v", err)
+	for _, name := range []string{"yes.example", "yes2.example"} {
+		if _, err := claim.obtain(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	claim.of.spec.OnDemand.Names = 2
-	if _, err := obtain("yes3.example"); !errors.Is(err, ErrFull) {
+	if _, err := claim.obtain("yes3.example"); !errors.Is(err, ErrFull) {
 		t.Errorf("one too many: %v", err)
 	}
 }
