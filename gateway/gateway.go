@@ -254,9 +254,9 @@ func (g *Gateway) Ready() error {
 
 // Snapshot gathers the counters of all loops.
 func (g *Gateway) Snapshot() metrics.Snapshot {
+	s := metrics.Snapshot{Health: g.healthMetrics()}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	var s metrics.Snapshot
 	for i, p := range g.now.everyone() {
 		p.loop.On(func() { p.snapshot(&s, i == 0) })
 	}
@@ -270,7 +270,6 @@ func (g *Gateway) Snapshot() metrics.Snapshot {
 	}
 	g.past.tell(&s)
 	s.ACME = g.certificateMetrics()
-	s.Health = g.healthMetrics()
 	return s
 }
 

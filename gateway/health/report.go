@@ -1,6 +1,10 @@
 package health
 
-import "time"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
 // Report is what is known of the endpoints of a cluster, in the order of its configuration.
 type Report struct {
@@ -35,28 +39,36 @@ type CheckReport struct {
 	Sum      time.Duration // of all good ones
 }
 
-// Reports tells what is known, by cluster.
+// Reports tells what is known, by cluster. The lock is held for one endpoint at a time, and sorting is done without: probers wait for it.
 func (c *Checker) Reports() map[string]Report {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := make(map[string]Report, len(c.clusters))
-	for name, cl := range c.clusters {
+	clusters := c.clusters // which is replaced, and not changed
+	c.mu.Unlock()
+	out := make(map[string]Report, len(clusters))
+	for name, cl := range clusters {
 		r := Report{Cluster: name}
 		for _, n := range cl.order {
-			r.Endpoints = append(r.Endpoints, cl.endpoints[n].report())
+			c.mu.Lock()
+			e, windows := cl.endpoints[n].report()
+			c.mu.Unlock()
+			for i := range windows {
+				p := windows[i].percentiles(0.5, 0.99)
+				e.Checks[i].P50, e.Checks[i].P99 = p[0], p[1]
+			}
+			r.Endpoints = append(r.Endpoints, e)
 		}
 		out[name] = r
 	}
 	return out
 }
 
-func (e *endpoint) report() EndpointReport {
-	r := EndpointReport{Name: e.name, State: stateOf(e.healthy), Since: e.since, Turned: e.turned, Reason: e.reason(), Share: int(e.applied*Whole + 0.5)}
+// report is what is known of the endpoint, but for percentiles: they are to be had of the windows.
+func (e *endpoint) report() (r EndpointReport, windows []window) {
+	r = EndpointReport{Name: e.name, State: stateOf(e.healthy), Since: e.since, Turned: e.turned, Reason: e.reason(), Share: int(math.Round(e.applied * Whole))}
 	for _, k := range e.checks {
-		p := k.window.percentiles(0.5, 0.99)
 		r.Checks = append(r.Checks, CheckReport{Kind: k.kind, State: stateOf(k.verdict.healthy), Good: k.good, Failed: k.failed, Failure: k.failure, At: k.at,
-			Smoothed: time.Duration(k.window.smoothed), Last: k.window.last, P50: p[0], P99: p[1], Loss: k.window.loss(), Window: len(k.window.results),
-			Sum: k.sum})
+			Smoothed: time.Duration(k.window.smoothed), Last: k.window.last, Loss: k.window.loss(), Window: len(k.window.results), Sum: k.sum})
+		windows = append(windows, window{results: slices.Clone(k.window.results)})
 	}
-	return r
+	return r, windows
 }

@@ -13,7 +13,6 @@ type window struct {
 	losses   int
 	smoothed float64 // nanoseconds; 0: no good result yet
 	last     time.Duration
-	scratch  []int64
 }
 
 // lost stands for a failure.
@@ -78,20 +77,20 @@ func (w *window) loss() float64 {
 // percentiles are the times within which those shares of the good results came; 0 if there is none.
 func (w *window) percentiles(shares ...float64) []time.Duration {
 	out := make([]time.Duration, len(shares))
-	w.scratch = w.scratch[:0]
+	good := make([]int64, 0, len(w.results))
 	for _, v := range w.results {
 		if v != lost {
-			w.scratch = append(w.scratch, v)
+			good = append(good, v)
 		}
 	}
-	if len(w.scratch) == 0 {
+	if len(good) == 0 {
 		return out
 	}
-	slices.Sort(w.scratch)
+	slices.Sort(good)
 	for i, s := range shares {
 		// The nearest rank: the least time that at least the share of all is within.
-		rank := int(math.Ceil(s * float64(len(w.scratch))))
-		out[i] = time.Duration(w.scratch[min(max(rank, 1), len(w.scratch))-1])
+		rank := int(math.Ceil(s * float64(len(good))))
+		out[i] = time.Duration(good[min(max(rank, 1), len(good))-1])
 	}
 	return out
 }

@@ -1,0 +1,276 @@
+package health
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/probe"
+)
+
+const patience = 30 * time.Second
+
+// text collects a log.
+type text struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (t *text) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Write(b)
+}
+
+func (t *text) count(what string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Count(t.b.String(), what)
+}
+
+// bench is a Checker without a gateway. It has no loops.
+type bench struct {
+	*testing.T
+	*Checker
+	log       *text
+	published atomic.Int32
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t, log: new(text)}
+	b.Checker = New(Options{Log: slog.New(slog.NewTextHandler(b.log, nil)), Publish: func() { b.published.Add(1) },
+		Loops: func(int, func(*conn.Net)) bool { return false }})
+	t.Cleanup(b.Checker.Close)
+	return b
+}
+
+// pinged is a cluster that is pinged every 10 ms.
+func pinged(t *testing.T, name, more string, addresses ...string) Cluster {
+	t.Helper()
+	c := Cluster{Name: name, Spec: new(Spec), Weighing: weighing(ByNothing)}
+	if err := config.Decode("h.yaml", []byte("{icmp: {interval: 10ms, timeout: 5s, unhealthy_after: 2}"+more+"}"), c.Spec); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		address, err := conn.NewAddress(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Endpoints = append(c.Endpoints, Endpoint{Host: a, Address: address})
+	}
+	return c
+}
+
+// adopt goes over to clusters, or skips where this process may not ping.
+func (b *bench) adopt(clusters ...Cluster) *Set {
+	b.Helper()
+	s, err := b.Prepare(clusters)
+	var denied *probe.PermissionError
+	if errors.As(err, &denied) {
+		b.Skipf("no permission for ICMP sockets here: %v", denied.Err)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Adopt(s)
+	return s
+}
+
+func (b *bench) await(what string, ok func() bool) {
+	b.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			b.Fatalf("not after %v: %s", patience, what)
+		}
+	}
+}
+
+// good is how many good pings an endpoint has had.
+func (b *bench) good(cluster string, i int) uint64 {
+	return b.Reports()[cluster].Endpoints[i].Checks[0].Good
+}
+
+// TestPingedOnce: an address of two clusters is pinged once, and both have the result; one that is pinged otherwise is apart.
+func TestPingedOnce(t *testing.T) {
+	b := newBench(t)
+	other := pinged(t, "c", "", "127.0.0.1:1")
+	other.Spec.ICMP.Size = 100
+	s := b.adopt(pinged(t, "a", "", "127.0.0.1:1", "127.0.0.2:1"), pinged(t, "b", "", "127.0.0.1:2", "[::1]:2"), other)
+	if len(s.pingers) != 2 {
+		t.Fatalf("%d pingers", len(s.pingers))
+	}
+	b.await("answers", func() bool { return b.good("a", 1) > 5 && b.good("b", 0) > 5 && b.good("c", 0) > 5 })
+	p := s.pingers[other.Spec.ICMP.terms()]
+	if len(p.targets) != 1 {
+		t.Errorf("%v are pinged with 100 bytes", p.targets)
+	}
+	for terms, p := range s.pingers {
+		n := p.prober.Snapshot(probe.SnapshotOptions{})
+		if terms.size == 56 && (len(n.Targets) != 3 || len(p.sinks[0]) != 2) {
+			t.Errorf("%d targets, the first for %d", len(n.Targets), len(p.sinks[0]))
+		}
+	}
+	r := b.Reports()["a"].Endpoints[0]
+	if k := r.Checks[0]; r.State != Healthy || k.Loss != 0 || k.P50 <= 0 || k.P99 < k.P50 || k.Smoothed <= 0 || k.Smoothed > time.Second || k.Sum < k.P50 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAdoptKeeps: a change of the configuration keeps the sockets where the addresses stay, and what is known where they do not.
+func TestAdoptKeeps(t *testing.T) {
+	files := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(list)
+	}
+	before := files()
+	b := newBench(t)
+	first := b.adopt(pinged(t, "a", "", "127.0.0.1:1", "127.0.0.2:1"))
+	b.await("answers", func() bool { return b.good("a", 0) > 5 })
+	known := b.good("a", 0)
+	open := files()
+	second := b.adopt(pinged(t, "a", ", window: 50", "127.0.0.2:1", "127.0.0.1:1"))
+	for terms, p := range first.pingers {
+		if second.pingers[terms] != p {
+			t.Error("the prober was replaced although nobody came or went")
+		}
+	}
+	if b.good("a", 1) < known || files() != open {
+		t.Errorf("%d answers are known of %d, and %d files of %d are open", b.good("a", 1), known, files(), open)
+	}
+	unused, err := b.Prepare([]Cluster{pinged(t, "a", "", "127.0.0.9:1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unused.Discard()
+	b.adopt(pinged(t, "a", "", "127.0.0.1:1", "127.0.0.3:1"))
+	if b.good("a", 0) < known {
+		t.Errorf("%d answers are known of %d", b.good("a", 0), known)
+	}
+	b.await("answers of the new one, and the old sockets closed", func() bool { return b.good("a", 1) > 2 && files() <= open })
+	b.adopt()
+	b.await("all sockets closed", func() bool { return files() <= before+1 })
+	if len(b.Reports()) != 0 {
+		t.Errorf("%+v", b.Reports())
+	}
+}
+
+// TestPingRefusedHere: an address that this host refuses to send to is unhealthy with the reason, and no other.
+func TestPingRefusedHere(t *testing.T) {
+	b := newBench(t)
+	b.adopt(pinged(t, "a", "", "127.0.0.1:1", "127.255.255.255:1"))
+	b.await("it is unhealthy", func() bool { return b.Reports()["a"].Endpoints[1].State == Unhealthy })
+	b.await("the other is pinged", func() bool { return b.good("a", 0) > 3 })
+	r := b.Reports()["a"].Endpoints
+	if r[0].State != Healthy || !strings.Contains(r[1].Reason, "not permitted") {
+		t.Errorf("%+v", r)
+	}
+	b.await("it was published, and logged once", func() bool { return b.published.Load() >= 2 && b.log.count("endpoint is unhealthy") == 1 })
+	st, ok := b.Standing("a", []string{"127.0.0.1:1", "127.255.255.255:1"}, []int{5, 5})
+	if !ok || st.Shares[0] != Whole || st.Shares[1] != 0 || st.Healthy != 1 || st.Of != 2 {
+		t.Errorf("%+v", st)
+	}
+	if _, ok := b.Standing("b", nil, nil); ok {
+		t.Error("a cluster that nobody knows has a standing")
+	}
+}
+
+// TestEndpointOfTwoKinds: all kinds have to agree.
+func TestEndpointOfTwoKinds(t *testing.T) {
+	pace := paceOf(time.Second, time.Second)
+	pace.UnhealthyAfter, pace.HealthyAfter = 1, 1
+	e := &endpoint{healthy: true}
+	for _, spec := range []kindSpec{&ICMPSpec{Pace: pace}, &HTTPSpec{Pace: pace}} {
+		e.checks = append(e.checks, &check{endpoint: e, kind: spec.kind(), spec: spec, verdict: verdict{healthy: true}, window: newWindow(10)})
+	}
+	now := time.Now()
+	for i, test := range []struct {
+		kind    Kind
+		failure string
+		turned  bool
+		reason  string
+	}{
+		{HTTP, "status 503", true, "http: status 503"},
+		{ICMP, "no answer in time", false, "icmp: no answer in time"},
+		{HTTP, "", false, "icmp: no answer in time"},
+		{ICMP, "", true, ""},
+		{HTTP, "", false, ""},
+	} {
+		turned := e.of(test.kind).observe(result{failure: test.failure, took: time.Millisecond}, now)
+		if turned != test.turned || e.reason() != test.reason || e.healthy != (test.reason == "") {
+			t.Errorf("%d: turned %v, healthy %v, %q", i, turned, e.healthy, e.reason())
+		}
+	}
+	if e.turned != 2 || e.of(TCP) != nil {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestPingAddress(t *testing.T) {
+	for name, want := range map[string]string{"10.0.0.1:80": "10.0.0.1", "[::1]:80": "::1", "[fe80::1%eth0]:80": "fe80::1%eth0", "[::ffff:10.0.0.1]:1": "10.0.0.1"} {
+		if got := pingAddress(name).String(); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+		if !Pingable(name) {
+			t.Errorf("%s cannot be pinged", name)
+		}
+	}
+	if Pingable("unix:/run/x") {
+		t.Error("a Unix socket can be pinged")
+	}
+}
+
+func FuzzShare(f *testing.F) {
+	for _, s := range []string{"off", "12.5%", "0%", "100%", "-1%", "1e9%", "%"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		var s, again Share
+		if s.UnmarshalText([]byte(in)) != nil {
+			return
+		}
+		if s != Off && (s < 0 || s > 100) {
+			t.Fatalf("%q is %v", in, float64(s))
+		}
+		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+			t.Fatalf("%q is %v, which is read as %v, %v", in, s, again, err)
+		}
+	})
+}
+
+func FuzzStatusRange(f *testing.F) {
+	for _, s := range []string{"200", "2xx", "200-204", "2-", "-", "xxx", "5XX"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		var r StatusRange
+		if r.FromScalar(in) == nil && (r.From > r.To) == r.has(r.From) {
+			t.Fatalf("%q is %+v", in, r)
+		}
+	})
+}
+
+// TestFailures: why a connection's check failed is told in the same few words each time.
+func TestFailures(t *testing.T) {
+	for want, err := range map[string]error{
+		"status 503":                              statusError(503),
+		"dial: it is no more":                     &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{Port: 1}, Err: errors.New("it is no more")},
+		"no answer in time":                       os.ErrDeadlineExceeded,
+		"TLS settled on another protocol than h2": errNoHTTP2,
+	} {
+		if got := connectFailure(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
