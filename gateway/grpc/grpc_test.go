@@ -29,6 +29,23 @@ func TestIs(t *testing.T) {
 	}
 }
 
+func TestWeb(t *testing.T) {
+	for value, want := range map[string]string{
+		"application/grpc-web": " false true", "application/grpc-web+proto": "+proto false true", "application/grpc-web-text": " true true",
+		"Application/Grpc-Web-Text+proto": "+proto true true", "application/grpc": " false false", "application/grpc-webs": "s false false", "": " false false",
+	} {
+		suffix, text, ok := Web([]byte(value))
+		if got := fmt.Sprintf("%s %v %v", suffix, text, ok); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+		var f header.Fields
+		f.AddID(header.ContentType, []byte(value))
+		if Speaks(&f) != (ok || value == "application/grpc") {
+			t.Errorf("%q: Speaks is wrong", value)
+		}
+	}
+}
+
 func TestTimeout(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"1H": time.Hour, "2M": 2 * time.Minute, "3S": 3 * time.Second, "04m": 4 * time.Millisecond, "5u": 5 * time.Microsecond, "99999999n": 99999999,
@@ -82,12 +99,14 @@ func TestStatus(t *testing.T) {
 
 func TestFail(t *testing.T) {
 	var x exchange.Exchange
+	x.Request.Fields = new(header.Fields)
+	x.Request.Fields.AddID(header.ContentType, []byte("application/grpc-web+proto"))
 	Fail(&x, errs.New(errs.NoRoute, "secret"))
 	got := fmt.Sprint(x.Response.Status, x.Response.Body)
 	for name, value := range x.Response.Fields.All() {
 		got += fmt.Sprintf(" %s=%s", name, value)
 	}
-	if got != "200 <nil> Content-Type=application/grpc grpc-status=12 grpc-message=No route matches the request" {
+	if got != "200 <nil> Content-Type=application/grpc-web+proto grpc-status=12 grpc-message=No route matches the request" {
 		t.Error(got)
 	}
 	if got := string(appendMessage(nil, "100% ä\n")); got != "100%25 %C3%A4%0A" {

@@ -20,6 +20,31 @@ func Is(f *header.Fields) bool {
 	return len(v) == len(ContentType) || v[len(ContentType)] == '+' || v[len(ContentType)] == ';'
 }
 
+// The media types of gRPC-Web: messages as they are, and in base64.
+const (
+	WebType     = "application/grpc-web"
+	WebTextType = "application/grpc-web-text"
+)
+
+// Web reports whether a media type is of gRPC-Web, whether in base64, and gives what follows it: +proto or the like.
+func Web(value []byte) (suffix []byte, text, ok bool) {
+	for _, t := range [...]string{WebTextType, WebType} {
+		if len(value) < len(t) || !header.EqualFold(value[:len(t)], t) {
+			continue
+		}
+		suffix = value[len(t):]
+		return suffix, t == WebTextType, len(suffix) == 0 || suffix[0] == '+' || suffix[0] == ';'
+	}
+	return nil, false, false
+}
+
+// Speaks reports whether a client takes statuses of gRPC: it sends gRPC or gRPC-Web.
+func Speaks(f *header.Fields) bool {
+	v, _ := f.Get(header.ContentType)
+	_, _, web := Web(v)
+	return web || Is(f)
+}
+
 // Names of fields.
 const (
 	timeoutField = "grpc-timeout"

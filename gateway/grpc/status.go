@@ -67,10 +67,12 @@ func OfError(err error) Status {
 	return OfHTTP(errs.CodeOf(err).Status())
 }
 
-// Fail answers a request of gRPC with an error: a response that is trailers only, whose status of HTTP is 200.
+// Fail answers a request of gRPC with an error, in the client's own media type: a response that is trailers only, whose status of HTTP
+// is 200.
 func Fail(x *exchange.Exchange, err error) {
 	f := x.Respond(200, nil)
-	f.AddID(header.ContentType, []byte(ContentType))
+	value, _ := x.Request.Fields.Get(header.ContentType)
+	f.AddID(header.ContentType, value)
 	AddStatus(f, OfError(err), errs.CodeOf(err).Title())
 }
 

@@ -115,7 +115,7 @@ func (r *request) fail(err error) errs.Code {
 	if !theirs && h.Log.Enabled(context.Background(), slog.LevelWarn) {
 		h.Log.Warn("request failed", "request_id", id, "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", err)
 	}
-	if r.Request.Fields != nil && grpc.Is(r.Request.Fields) {
+	if r.Request.Fields != nil && grpc.Speaks(r.Request.Fields) {
 		grpc.Fail(&r.Exchange, err)
 		return code
 	}

@@ -285,6 +285,8 @@ func RequestBodyError(err error) error {
 		return errs.From(errs.PayloadTooLarge, err, "read request body")
 	case errors.As(err, &bad):
 		return errs.From(errs.BadRequest, err, "read request body").Public(bad.Msg)
+	case errors.Is(err, errs.BadRequest): // a filter says so
+		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errs.From(errs.RequestTimeout, err, "read request body")
 	}

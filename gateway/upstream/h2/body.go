@@ -59,25 +59,32 @@ func (s *Stream) giveBack() {
 // Next lends the next bytes of the response's body.
 func (s *Stream) Next() ([]byte, error) {
 	s.giveBack()
-	for {
-		if s.held > 0 {
-			p := s.queue[0].Data()[s.off:]
-			s.lent = len(p)
-			return p, nil
-		}
-		if s.ended {
-			return nil, io.EOF
-		}
-		if s.err != nil {
-			return nil, s.err
-		}
-		s.startTimer(&s.timer, s.patience)
-		err := s.wait()
-		s.c.loop.StopTimer(&s.timer)
-		if err != nil {
+	if s.held == 0 && !s.Ended() {
+		if err := s.awaitData(); err != nil {
 			return nil, err
 		}
 	}
+	switch {
+	case s.held > 0:
+		p := s.queue[0].Data()[s.off:]
+		s.lent = len(p)
+		return p, nil
+	case s.ended:
+		return nil, io.EOF
+	}
+	return nil, s.err
+}
+
+// awaitData waits until there is something to be had from Next.
+func (s *Stream) awaitData() error {
+	s.startTimer(&s.timer, s.patience)
+	defer s.c.loop.StopTimer(&s.timer)
+	for s.held == 0 && !s.Ended() {
+		if err := s.wait(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Ready reports whether Next would not wait.
