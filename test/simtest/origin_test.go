@@ -22,6 +22,10 @@ func (s *scenario) Accept(c *conn.Conn) {
 		br := bufio.NewReader(c)
 		for {
 			q, err := http.ReadRequest(br)
+			if err == nil && q.Header.Get("Upgrade") != "" {
+				s.goOver(t, c, br, q)
+				return
+			}
 			if err != nil || !s.answer(t, c, q) {
 				return
 			}

@@ -94,12 +94,12 @@ func gatewayConfig(r *rand.Rand, p *plan) string {
 		pool = fmt.Sprintf("pool: {idle: %d, connections: %d, waiting: %d, requests: %d}", r.IntN(8), 1+r.IntN(16), r.IntN(32), r.IntN(4))
 	}
 	loops := 1 + r.IntN(3)
-	fmt.Fprintf(&b, "listeners:\n  web:\n    address: 127.0.0.1:8080\n    timeouts: {request_head: %s, idle: %s, read: %s, write: %s}\n",
-		secs(r, 30, p.calm), secs(r, 60, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm))
-	fmt.Fprintf(&b, "    limits: {connections: %d}\n    half_close: %s\n    routes: [{cluster: site}]\n",
-		max(connections, loops), []string{"cancel", "finish"}[r.IntN(2)])
 	tunnel := secs(r, 60, p.calm)
 	p.idle, _ = time.ParseDuration(tunnel)
+	fmt.Fprintf(&b, "listeners:\n  web:\n    address: 127.0.0.1:8080\n    timeouts: {request_head: %s, idle: %s, read: %s, write: %s, tunnel: %s}\n",
+		secs(r, 30, p.calm), secs(r, 60, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), tunnel)
+	fmt.Fprintf(&b, "    limits: {connections: %d}\n    half_close: %s\n    routes: [{cluster: site}]\n",
+		max(connections, loops), []string{"cancel", "finish"}[r.IntN(2)])
 	fmt.Fprintf(&b, "  line:\n    address: 127.0.0.1:8081\n    protocol: tcp\n    cluster: lines\n    timeouts: {tunnel: %s}\n", tunnel)
 	fmt.Fprintf(&b, "clusters:\n  lines:\n    endpoints: [%s]\n    retries: %d\n    timeouts: {connect: %s}\n",
 		strings.Join(originAddresses(9501, p.origins), ", "), r.IntN(3), secs(r, 5, p.calm))

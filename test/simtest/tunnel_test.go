@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/loop"
 )
 
-// A tunnel is a call through the layer 4 listener: the client says who it is and what it will send and get, and then both
-// sides send their patterns at the same time and end their directions in whatever order comes.
+// A tunnel is a call through the layer 4 listener, or one of HTTP that goes over to another protocol: the client says who it is and
+// what it will send and get, and then both sides send their patterns at the same time and end their directions in whatever order
+// comes.
 
 // lines accepts the gateway's connections for tunnels.
 type lines struct{ *scenario }
@@ -30,33 +32,77 @@ func (s lines) Accept(c *conn.Conn) {
 		if err != nil {
 			return // the client has left, or its tunnel's time was up
 		}
-		var id, sends, gets int
-		if _, bad := fmt.Sscanf(line, "tunnel %d %d %d", &id, &sends, &gets); bad != nil {
-			s.problem("a tunnel begins with %q", line)
-			return
-		}
-		q := s.calls[id]
-		q.arrivals++
-		if s.drawDeed() != proper { // a reset in the middle, which must not look like an end
-			s.dribble(t, c, pattern(id, gets)[:s.rnd.IntN(gets+1)])
-			c.Abort()
-			q.cut = true
-			return
-		}
-		err = s.bothWays(t, c, id, gets, func(last *int64) error {
-			return s.verify(br, q, "origin", pattern(id, sends), last)
-		})
-		if err == errEarly && !q.cut {
-			s.problem("tunnel %d: its stream ended early at the origin, as if that were all", id)
-		}
+		s.serveLine(t, c, br, line)
 	})
 }
 
-// tunnel makes a call through layer 4.
+// serveLine is the origin's side of a tunnel that begins so.
+func (s *scenario) serveLine(t *loop.Task, c *conn.Conn, br *bufio.Reader, line string) {
+	var id, sends, gets int
+	if _, bad := fmt.Sscanf(line, "tunnel %d %d %d", &id, &sends, &gets); bad != nil {
+		s.problem("a tunnel begins with %q", line)
+		return
+	}
+	q := s.calls[id]
+	q.arrivals++
+	if s.drawDeed() != proper { // a reset in the middle, which must not look like an end
+		s.dribble(t, c, pattern(id, gets)[:s.rnd.IntN(gets+1)])
+		c.Abort()
+		q.cut = true
+		return
+	}
+	err := s.bothWays(t, c, id, gets, func(last *int64) error {
+		return s.verify(br, q, "origin", pattern(id, sends), last)
+	})
+	if err == errEarly && !q.cut {
+		s.problem("tunnel %d: its stream ended early at the origin, as if that were all", id)
+	}
+}
+
+// upgraded is how a tunnel of HTTP is accepted.
+const upgraded = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+// goOver is what an origin does with an upgrade.
+func (s *scenario) goOver(t *loop.Task, c *conn.Conn, br *bufio.Reader, q *http.Request) {
+	switch {
+	case s.calm || s.rnd.IntN(8) > 0:
+		if s.dribble(t, c, []byte(upgraded)) {
+			s.serveLine(t, c, br, q.Header.Get("X-Tunnel"))
+		}
+	case s.rnd.IntN(2) == 0: // it will not
+		s.dribble(t, c, []byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"))
+	default: // it does what it was not asked for
+		s.dribble(t, c, []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: another\r\n\r\nrubbish"))
+	}
+}
+
+// askToGoOver makes a tunnel of a connection to the HTTP listener.
+func (s *scenario) askToGoOver(t *loop.Task, c *conn.Conn, br *bufio.Reader, q *call, line string) bool {
+	if !s.dribble(t, c, fmt.Appendf(nil, "GET /tunnel HTTP/1.1\r\nHost: sim\r\nConnection: upgrade\r\nUpgrade: websocket\r\nX-Tunnel: %s\r\n\r\n", line)) {
+		return false
+	}
+	res, err := http.ReadResponse(br, nil)
+	if err != nil {
+		return false
+	}
+	switch {
+	case res.StatusCode == http.StatusSwitchingProtocols:
+		return true
+	case res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusRequestTimeout && res.StatusCode < 500:
+		s.problem("the upgrade of tunnel %d is answered by %s", q.id, res.Status)
+	}
+	return false
+}
+
+// tunnel makes a call through layer 4, or one that goes over from HTTP.
 func (s *scenario) tunnel(t *loop.Task) {
 	q := s.newCall()
 	q.method, q.sends = "TUNNEL", s.size()
-	c, err := conn.Dial(s.net, &s.line, 30*time.Second)
+	to, overHTTP := &s.line, s.rnd.IntN(2) == 0
+	if overHTTP {
+		to = &s.gateway
+	}
+	c, err := conn.Dial(s.net, to, 30*time.Second)
 	if err != nil {
 		if q.ended = "no connection"; s.calm {
 			s.problem("a client cannot connect: %v", err)
@@ -66,7 +112,16 @@ func (s *scenario) tunnel(t *loop.Task) {
 	defer c.Close()
 	c.SetReadTimeout(5 * time.Minute)
 	c.SetWriteTimeout(5 * time.Minute)
-	if !s.dribble(t, c, fmt.Appendf(nil, "tunnel %d %d %d\n", q.id, q.sends, q.gets)) {
+	br := bufio.NewReader(c)
+	line := fmt.Sprintf("tunnel %d %d %d", q.id, q.sends, q.gets)
+	if overHTTP {
+		if !s.askToGoOver(t, c, br, q, line) {
+			if q.ended = "tunnel refused"; s.calm {
+				s.problem("tunnel %d was refused in a calm world", q.id)
+			}
+			return
+		}
+	} else if !s.dribble(t, c, []byte(line+"\n")) {
 		q.ended = "tunnel broke off"
 		return
 	}
@@ -77,7 +132,6 @@ func (s *scenario) tunnel(t *loop.Task) {
 		q.ended = "tunnel given up"
 		return
 	}
-	br := bufio.NewReader(c)
 	err = s.bothWays(t, c, q.id, q.sends, func(last *int64) error {
 		return s.verify(br, q, "client", pattern(q.id, q.gets), last)
 	})
