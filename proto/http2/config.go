@@ -32,8 +32,8 @@ type Config struct {
 	// Faults pays for the streams that we must reset because the peer made a mistake (made-you-reset, CVE-2025-8671), and for
 	// messages that are too large.
 	Faults Budget
-	// Control pays for frames that bring nothing forward: SETTINGS, PING, PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE, empty DATA
-	// and CONTINUATION, unknown types, whatever comes for closed streams (CVE-2019-9511 to 9518). What is sent and received
+	// Control pays for frames that bring nothing forward: SETTINGS, PING, PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE that does
+	// not return what was sent, empty DATA and CONTINUATION, unknown types, whatever comes for closed streams (CVE-2019-9511 to 9518). What is sent and received
 	// in earnest earns it back, so that a busy connection may use as many of them as it needs.
 	Control Budget
 	// MaxReplies is how many frames that answer the peer may wait to be sent.

@@ -100,6 +100,9 @@ type Conn struct {
 
 	recv       receiving
 	sendWindow int32
+	// owed and streamsOwed are the bytes of DATA sent that the peer may still return to the connection's window, and to those of
+	// the streams.
+	owed, streamsOwed int64
 
 	streams  table
 	ready    scheduler

@@ -189,6 +189,36 @@ func TestBusyPeersAreNoFlood(t *testing.T) {
 	}
 }
 
+// TestReturnedWindows: a peer that was slow returns its whole window at once, by small frames, as Go's client does 4 KiB by 4 KiB.
+// Bytes that were never sent are none of it.
+func TestReturnedWindows(t *testing.T) {
+	s := newScript(t, Server, nil)
+	s.feed(AppendSettings(nil, Setting{SettingInitialWindowSize, 4 << 20}), WindowUpdateFrame{0, 8 << 20}.Append(nil), s.headers(1, true, get))
+	st := s.streams[1]
+	if err := s.c.AppendResponse(st, 200, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	const updates, size = 4000, 1000
+	for range updates {
+		if n, err := s.c.AppendData(st, zeros[:size], false); n != size || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	for range updates {
+		s.feed(WindowUpdateFrame{0, size}.Append(nil), WindowUpdateFrame{1, size}.Append(nil))
+	}
+	if s.err != nil {
+		t.Error(s.err)
+	}
+	n := 0
+	for ; n < 5000 && s.err == nil; n++ {
+		s.feed(WindowUpdateFrame{0, size}.Append(nil))
+	}
+	if s.err != errCalm || n > 1001 {
+		t.Errorf("%d updates more: %v", n, s.err)
+	}
+}
+
 // TestDribble (CVE-2019-9511): a peer that opens its windows by a byte at a time earns nothing by the frames that it gets for it.
 func TestDribble(t *testing.T) {
 	s := newScript(t, Server, nil)

@@ -119,8 +119,10 @@ func (c *Conn) faultyUpdate(err error) error {
 
 // receiveWindowUpdate raises a window (RFC 9113 §6.9).
 func (c *Conn) receiveWindowUpdate(f WindowUpdateFrame) error {
-	if err := c.control(costFrame); err != nil {
-		return err
+	if !c.returns(f) {
+		if err := c.control(costFrame); err != nil {
+			return err
+		}
 	}
 	if f.Stream == 0 {
 		if !raise(&c.sendWindow, f.Increment) {
@@ -142,6 +144,20 @@ func (c *Conn) receiveWindowUpdate(f WindowUpdateFrame) error {
 	c.schedule(s)
 	c.event = Event{Kind: EventWindow, Stream: s}
 	return nil
+}
+
+// returns tells whether a WINDOW_UPDATE gives back what was sent, and more than a tiny part: a receiver that was slow may return a
+// whole window by small frames without getting any DATA meanwhile, which is no flood.
+func (c *Conn) returns(f WindowUpdateFrame) bool {
+	owed := &c.owed
+	if f.Stream != 0 {
+		owed = &c.streamsOwed
+	}
+	if f.Increment < tinyData || int64(f.Increment) > *owed {
+		return false
+	}
+	*owed -= int64(f.Increment)
+	return true
 }
 
 // earlyPriority is a PRIORITY_UPDATE for a request that has not come yet.

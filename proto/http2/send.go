@@ -320,6 +320,7 @@ func (c *Conn) AppendDataHeader(s *Stream, n int, end bool) (int, error) {
 	c.out = appendDataHeader(c.output(), s.id, k, end)
 	s.sendWindow -= int32(k)
 	c.sendWindow -= int32(k)
+	c.owed, c.streamsOwed = c.owed+int64(k), c.streamsOwed+int64(k)
 	if k == n || k >= tinyData { // else the peer doles out its window
 		s.progressAt = c.now
 		c.controls.earn(c.cfg.Control, earnMessage)
