@@ -321,6 +321,8 @@ func TestACMEReload(t *testing.T) {
 		}
 		change(text("", "a.example", "b.example"))
 		keeps("a.example", first)
+		change(strings.Replace(text("", "a.example", "b.example"), ca.directory, "https://127.0.0.1:1/dir", 1))
+		keeps("a.example", first) // until another authority has given one
 		if n := ca.issued(); n != 2 {
 			t.Errorf("the authority issued %d certificates", n)
 		}

@@ -26,7 +26,11 @@ func (s *Server) claimNames(files *snapshot, o Options) (err error) {
 	if len(s.Spec.ACME.Names) == 0 {
 		names = uncovered(names, files.certificates)
 	}
-	s.claim, err = o.ACME.Claim(s.Spec.ACME, names)
+	var before *acme.Claim
+	if o.Before != nil {
+		before = o.Before.claim
+	}
+	s.claim, err = o.ACME.Claim(s.Spec.ACME, names, before)
 	return err
 }
 

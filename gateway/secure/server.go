@@ -56,6 +56,8 @@ type Options struct {
 	Log      *slog.Logger
 	// Tickets are the keys of a process before, so that its sessions can be resumed; nil: new ones.
 	Tickets []TicketKey
+	// Before is the Server that this one is to replace; nil: none. What it has got from an authority is shown until there is something else.
+	Before *Server
 	// ACME gets certificates, and has challenges that any listener answers; nil: there is none of that.
 	ACME *acme.Registry
 	// Names are those to get certificates for. Names that are not configured as such may have a certificate by file, and then need no other.

@@ -78,11 +78,11 @@ func TestClaims(t *testing.T) {
 	issue(t, dir, nowhere, "b.example", now.Add(-time.Hour), now.Add(90*24*time.Hour))
 	r := newRegistry(t)
 	spec := &Spec{CA: nowhere, KeyType: P256, Storage: dir}
-	one, err := r.Claim(spec, []string{"a.example", "b.example", "c.example"})
+	one, err := r.Claim(spec, []string{"a.example", "b.example", "c.example"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir, Names: []string{"B.example"}}, []string{"b.example"})
+	two, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir, Names: []string{"B.example"}}, []string{"b.example"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +113,43 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// TestClaimAfterAnother: what the claim before it had is shown until there is something else, if it is claimed still.
+func TestClaimAfterAnother(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	for _, name := range []string{"a.example", "b.example"} {
+		issue(t, dir, nowhere, name, now.Add(-time.Hour), now.Add(90*24*time.Hour))
+	}
+	const other = "https://127.0.0.1:2/dir"
+	issue(t, dir, other, "b.example", now.Add(-time.Hour), now.Add(90*24*time.Hour))
+	r := newRegistry(t)
+	one, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir}, []string{"a.example", "b.example"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := one.Lookup("a.example"), one.Lookup("b.example")
+	two, err := r.Claim(&Spec{CA: other, KeyType: P256, Storage: dir}, []string{"a.example", "b.example"}, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	three, err := r.Claim(&Spec{CA: other, KeyType: P384, Storage: dir}, []string{"a.example"}, two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.Close()
+	two.Close()
+	if two.Lookup("a.example") != a || three.Lookup("a.example") != a || three.First() != a {
+		t.Error("what was there before is not shown")
+	}
+	if c := two.Lookup("b.example"); c == b || three.Lookup("b.example") != nil {
+		t.Error("what was there before is shown although there is something else, or though it is not claimed")
+	}
+}
+
 // TestClaimFailing: a name whose authority does not answer is told of, and the claim does not wait for it.
 func TestClaimFailing(t *testing.T) {
 	r := newRegistry(t)
 	began := time.Now()
-	if _, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: t.TempDir()}, []string{"a.example"}); err != nil {
+	if _, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: t.TempDir()}, []string{"a.example"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > loadLimit {
@@ -142,7 +174,7 @@ func TestExpired(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	issue(t, dir, nowhere, "a.example", now.Add(-48*time.Hour), now.Add(-time.Hour))
 	r := newRegistry(t)
-	if _, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir}, []string{"a.example"}); err != nil {
+	if _, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir}, []string{"a.example"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.Status(); len(s) != 1 || s[0].State != Expired {
@@ -155,7 +187,7 @@ func TestOlderIsNotPublished(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	issue(t, dir, nowhere, "a.example", now.Add(-time.Hour), now.Add(80*24*time.Hour))
 	r := newRegistry(t)
-	claim, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir}, []string{"a.example"})
+	claim, err := r.Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir}, []string{"a.example"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +196,7 @@ func TestOlderIsNotPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := issue(t, dir, nowhere, "a.example", now, now.Add(90*24*time.Hour))
+	next := issue(t, dir, nowhere, "a.example", now, now.Add(70*24*time.Hour)) // another profile
 	if err := c.load(ctx, "a.example"); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +241,7 @@ func (p *permitting) claim(t *testing.T, names, concurrent int) *Claim {
 		issue(t, dir, nowhere, name, now.Add(-time.Hour), now.Add(90*24*time.Hour))
 	}
 	spec := &Spec{CA: nowhere, KeyType: P256, Storage: dir, OnDemand: &OnDemandSpec{Ask: p.URL + "/may", Timeout: config.Duration(10 * time.Second), Names: names, Concurrent: concurrent}}
-	claim, err := newRegistry(t).Claim(spec, nil)
+	claim, err := newRegistry(t).Claim(spec, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +326,7 @@ func TestMayRenew(t *testing.T) {
 		issue(t, dir, nowhere, name, now.Add(-time.Hour), now.Add(90*24*time.Hour))
 	}
 	spec := &Spec{CA: nowhere, KeyType: P256, Storage: dir, OnDemand: &OnDemandSpec{Ask: ask.URL, Timeout: config.Duration(10 * time.Second), Names: 10, Concurrent: 10}}
-	claim, err := newRegistry(t).Claim(spec, []string{"named.example"})
+	claim, err := newRegistry(t).Claim(spec, []string{"named.example"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +438,7 @@ func TestStorageFaults(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := newRegistry(t).Claim(&Spec{CA: nowhere, KeyType: P256, Storage: filepath.Join(file, "below")}, []string{"a.example"})
+	_, err := newRegistry(t).Claim(&Spec{CA: nowhere, KeyType: P256, Storage: filepath.Join(file, "below")}, []string{"a.example"}, nil)
 	var fault *StorageError
 	if !errors.As(err, &fault) || !strings.Contains(err.Error(), fmt.Sprintf("(%d)", os.Geteuid())) || !strings.Contains(err.Error(), file) {
 		t.Errorf("%v", err)

@@ -44,5 +44,8 @@ func (c *Certificate) same(o *Certificate) bool {
 	return c != nil && c.hash == o.hash && slices.Equal(c.TLS.OCSPStaple, o.TLS.OCSPStaple)
 }
 
+// since is when the certificate became valid, by which a renewal is told from what it replaced: it may run out earlier.
+func (c *Certificate) since() time.Time { return c.TLS.Leaf.NotBefore }
+
 // lifetime is how long the certificate is good for, all together.
-func (c *Certificate) lifetime() time.Duration { return c.Expiry.Sub(c.TLS.Leaf.NotBefore) }
+func (c *Certificate) lifetime() time.Duration { return c.Expiry.Sub(c.since()) }

@@ -43,6 +43,7 @@ type client struct {
 	turns  chan struct{} // of those that get first certificates
 	reads  chan struct{} // of those that look into the folder for the first time
 	hurry  chan struct{} // look at all certificates now
+	ready  chan struct{} // closed when config is there
 
 	certificates sync.Map // *Certificate by name, which loops read: neither reads nor waits for locks
 
@@ -71,12 +72,9 @@ type name struct {
 func newClient(r *Registry, key string, spec Spec) (*client, error) {
 	spec.Names = nil
 	c := &client{registry: r, key: key, spec: spec, log: r.log, names: map[string]*name{}, check: longestCheck,
-		turns: make(chan struct{}, atATime), reads: make(chan struct{}, readers), hurry: make(chan struct{}, 1)}
+		turns: make(chan struct{}, atATime), reads: make(chan struct{}, readers), hurry: make(chan struct{}, 1), ready: make(chan struct{})}
 	var err error
 	if c.storage, err = openStorage(spec.Storage); err != nil {
-		return nil, err
-	}
-	if c.issuer, err = newIssuer(&c.spec, c.storage, r.challenges, r.log); err != nil {
 		return nil, err
 	}
 	if spec.OnDemand != nil {
@@ -84,17 +82,18 @@ func newClient(r *Registry, key string, spec Spec) (*client, error) {
 			return nil, err
 		}
 	}
+	if c.issuer, err = newIssuer(&c.spec, c.storage, r.challenges, r.log); err != nil {
+		return nil, err
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	zap := newCertmagicLog(r.log)
-	c.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return c.config, nil },
-		RenewCheckInterval: longestCheck, Logger: zap,
-	})
+	c.cache = certmagic.NewCache(c.cacheOptions(longestCheck))
 	c.config = certmagic.New(c.cache, certmagic.Config{
 		Issuers: []certmagic.Issuer{c.issuer}, Storage: c.storage, OnEvent: c.event, Logger: zap,
 		ShouldEmitFunc: func(event string) bool { return event != "tls_get_certificate" },
 		KeySource:      certmagic.StandardKeyGenerator{KeyType: certmagic.KeyType(spec.KeyType)},
 	})
+	close(c.ready)
 	c.unshare = r.challenges.share(challengeSource{c.storage, c.issuer.prefix()})
 	c.work.Add(1)
 	go c.keep()
@@ -104,11 +103,16 @@ func newClient(r *Registry, key string, spec Spec) (*client, error) {
 // close ends what goes on, and gives locks back.
 func (c *client) close() {
 	c.unshare()
-	c.cancel()
+	c.mu.Lock()
+	c.cancel() // nothing begins after that
+	c.mu.Unlock()
 	c.work.Wait()
-	c.cache.Stop()
+	go c.cache.Stop() // it may be asking the authority something just now, of which nobody wants to hear
 	c.storage.close(unlockLimit)
 	c.issuer.close()
+	if c.asker != nil {
+		c.asker.http.CloseIdleConnections()
+	}
 }
 
 // lookup is the certificate of a name; nil for none.
@@ -243,7 +247,7 @@ func (c *client) publish(text string, from certmagic.Certificate) error {
 		c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: text}})
 		return nil
 	}
-	if n.cert.same(cert) || n.cert != nil && n.cert.Expiry.After(cert.Expiry) {
+	if n.cert.same(cert) || n.cert != nil && n.cert.since().After(cert.since()) {
 		return nil
 	}
 	says := "certificate in use"
@@ -270,11 +274,16 @@ func (c *client) checkOften(lifetime time.Duration) {
 		return
 	}
 	c.check = often
-	c.cache.SetOptions(certmagic.CacheOptions{
-		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return c.config, nil },
-		RenewCheckInterval: often, Logger: newCertmagicLog(c.log),
-	})
+	c.cache.SetOptions(c.cacheOptions(often))
 	c.hasten()
+}
+
+// cacheOptions are those of a cache whose certificates are looked at so often.
+func (c *client) cacheOptions(often time.Duration) certmagic.CacheOptions {
+	return certmagic.CacheOptions{RenewCheckInterval: often, Logger: newCertmagicLog(c.log), GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) {
+		<-c.ready // the cache is there before its configuration
+		return c.config, nil
+	}}
 }
 
 // hasten has all certificates looked at now.
@@ -343,7 +352,7 @@ func (c *client) refresh() {
 	for _, text := range all {
 		var latest certmagic.Certificate
 		for _, cert := range c.cache.AllMatchingCertificates(text) {
-			if cert.Leaf != nil && (latest.Leaf == nil || cert.Leaf.NotAfter.After(latest.Leaf.NotAfter)) {
+			if cert.Leaf != nil && (latest.Leaf == nil || cert.Leaf.NotBefore.After(latest.Leaf.NotBefore)) {
 				latest = cert
 			}
 		}

@@ -37,15 +37,17 @@ func (r *Registry) Challenges() *Challenges { return r.challenges }
 
 // Claim is what one listener has: certificates for its names, and for others on demand.
 type Claim struct {
-	names []string
-	set   map[string]struct{}
-	of    *client
-	end   sync.Once
+	names  []string
+	set    map[string]struct{}
+	of     *client
+	before map[string]*Certificate // what the claim before it had of names that this one has nothing for yet
+	end    sync.Once
 }
 
 // Claim has certificates got and renewed for the names, which are in their normal form. Those that are in the folder are there when it
-// returns. The error is a StorageError where the folder cannot be written.
-func (r *Registry) Claim(spec *Spec, names []string) (*Claim, error) {
+// returns. before is the claim that this one is to replace, of another authority perhaps, or nil: what it has is shown until there
+// is something else. The error is a StorageError where the folder cannot be written.
+func (r *Registry) Claim(spec *Spec, names []string, before *Claim) (*Claim, error) {
 	key, err := keyOf(spec)
 	if err != nil {
 		return nil, err
@@ -66,11 +68,22 @@ func (r *Registry) Claim(spec *Spec, names []string) (*Claim, error) {
 	looking := c.claim(names)
 	r.mu.Unlock()
 	awaitAll(looking, loadLimit)
-	claim := &Claim{names: names, set: map[string]struct{}{}, of: c}
+	claim := &Claim{names: names, set: map[string]struct{}{}, of: c, before: map[string]*Certificate{}}
 	for _, n := range names {
 		claim.set[n] = struct{}{}
+		if before != nil && c.lookup(n) == nil {
+			claim.before[n] = before.lookup(n)
+		}
 	}
 	return claim, nil
+}
+
+// lookup is the certificate of a name that the claim has, or had before.
+func (c *Claim) lookup(name string) *Certificate {
+	if cert := c.of.lookup(name); cert != nil {
+		return cert
+	}
+	return c.before[name]
 }
 
 // awaitAll waits until all channels are closed, but not for longer than limit.
@@ -118,7 +131,7 @@ func (c *Claim) Lookup(name string) *Certificate {
 	if _, named := c.set[name]; !named && c.of.asker == nil {
 		return nil
 	}
-	cert := c.of.lookup(name)
+	cert := c.lookup(name)
 	if cert != nil {
 		cert.use()
 	}
@@ -137,7 +150,7 @@ func (c *Claim) OnDemand() bool { return c.of.asker != nil }
 // First gives a certificate for who asks for no name, nil if there is none yet. Loops may call it.
 func (c *Claim) First() *Certificate {
 	for _, n := range c.names {
-		if cert := c.of.lookup(n); cert != nil {
+		if cert := c.lookup(n); cert != nil {
 			return cert
 		}
 	}

@@ -86,7 +86,7 @@ func (c *client) status(all []Status, now time.Time) []Status {
 			s.State, s.Error = Failing, reason(n.err)
 		}
 		if n.cert != nil {
-			s.Issuer, s.Since, s.Expires, s.Stapled = n.cert.Issuer, n.cert.TLS.Leaf.NotBefore, n.cert.Expiry, len(n.cert.TLS.OCSPStaple) > 0
+			s.Issuer, s.Since, s.Expires, s.Stapled = n.cert.Issuer, n.cert.since(), n.cert.Expiry, len(n.cert.TLS.OCSPStaple) > 0
 			switch {
 			case now.After(n.cert.Expiry):
 				s.State = Expired
