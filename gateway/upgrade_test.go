@@ -268,3 +268,38 @@ func TestUpgradeUnread(t *testing.T) {
 		r.wantTunnels(1, metrics.Finished)
 	})
 }
+
+// TestUpgradeStopOverHTTP2: a gateway that drains lets the tunnels on a client's HTTP/2 connection go on, too, and takes no new ones.
+func TestUpgradeStopOverHTTP2(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		w := &way{driver: d}
+		inner := w.start(t, with{}, w.switches(t, func(c *client) { _, _ = io.Copy(c, c.br) }))
+		r := start(t, d, with{cluster: overH2 + ", retries: 0"}, inner.addr)
+		c := w.dial(r)
+		c.upgrade()
+		patient, cut := newPatience()
+		defer cut()
+		drained := make(chan struct{})
+		go func() {
+			_ = inner.g.Drain(patient)
+			close(drained)
+		}()
+		eventually(t, "it drains", inner.g.draining.Load)
+		eventually(t, "no new tunnel is taken", func() bool {
+			other := w.dial(r)
+			defer other.Close()
+			other.send("%s", asking)
+			return strings.HasPrefix(other.head(), "HTTP/1.1 502 ")
+		})
+		if c.send("still here"); c.body(10) != "still here" {
+			t.Error("the tunnel did not go on")
+		}
+		cut()
+		<-drained
+		if _, err := c.rest(); err == nil {
+			t.Error("the client saw an orderly end")
+		}
+		_ = c.Close()
+		r.wantTunnels(1, metrics.UpstreamReset)
+	})
+}

@@ -27,6 +27,8 @@ func (r *h1Request) tunnel() {
 	b, err := r.tunnelHead()
 	if err != nil {
 		r.respond(errs.From(errs.Overloaded, err, "accept the upgrade"))
+		r.DropResponse()
+		r.recordAll()
 		return
 	}
 	r.status = exchange.StatusTunnel
@@ -39,8 +41,7 @@ func (r *h1Request) tunnel() {
 	}
 	r.out = http1io.Out{Conn: s.c, Block: b, Task: r.Task}
 	r.body.Start(s.c, http1.UntilClose, -1, http1io.Limits{})
-	in := r.received()
-	end := r.pass(in, func(body exchange.Body) error {
+	end := r.pass(r.received(), s.h.totals(), func(body exchange.Body) error {
 		r.head.Free()
 		r.out.Body = body
 		if err := r.out.Send(); err != nil {

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/http2"
@@ -13,18 +14,22 @@ func (r *h2Request) tunnel() {
 	defer r.DropResponse()
 	fields := r.Response.Fields
 	fields.Del(ws.AcceptField) // in the place of which HTTP/2 has the status
-	if r.room() != nil {
-		r.reset(http2.Cancel)
-		return
+	err := r.room()
+	if err == nil {
+		err = r.c.hc.AppendResponse(r.stream, 200, fields, false)
 	}
-	if err := r.c.hc.AppendResponse(r.stream, 200, fields, false); err != nil {
-		r.reset(http2.InternalError)
+	if err != nil {
+		r.fail(errs.From(errs.ClientClosed, err, "accept the upgrade"))
+		r.reset(http2.Cancel)
+		r.record(r.in)
 		return
 	}
 	r.c.proceed()
 	r.responded, r.status = true, exchange.StatusTunnel
 	r.h.Counters.CountStatus(exchange.StatusTunnel)
-	if end := r.pass(r.in, r.sendBody); end != metrics.Finished && end != metrics.IdleTimeout {
+	totals := r.h.totals()
+	totals[0] = &r.h.Counters.Tunnels.BytesIn // with the frames that they come in, they are counted as received already
+	if end := r.pass(r.in, totals, r.sendBody); end != metrics.Finished && end != metrics.IdleTimeout {
 		r.reset(http2.Cancel) // a connection that was reset, RFC 8441 §5
 	}
 }

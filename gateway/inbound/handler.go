@@ -61,6 +61,7 @@ type Handler struct {
 	draining   bool           // every response is its connection's last
 	closes     bool           // and connections at rest are closed
 	patience   time.Duration  // while draining: for what may be on its way
+	tunnelled  [2]uint64      // bytes of tunnels, from clients and to them, that Counters have not
 	to         handover.Taker // gets connections at rest, on the way to another process; nil: they stay
 }
 
@@ -130,8 +131,8 @@ func (h *Handler) Label() string { return h.Name }
 func (h *Handler) Snapshot() metrics.ListenerCounters {
 	c := h.Counters
 	c.Paused, c.Capped = h.gate.Waits()
-	c.BytesIn += c.Tunnels.BytesIn
-	c.BytesOut += c.Tunnels.BytesOut
+	c.BytesIn, c.Tunnels.BytesIn = c.BytesIn+h.tunnelled[0], c.Tunnels.BytesIn+h.tunnelled[0]
+	c.BytesOut, c.Tunnels.BytesOut = c.BytesOut+h.tunnelled[1], c.Tunnels.BytesOut+h.tunnelled[1]
 	return c
 }
 

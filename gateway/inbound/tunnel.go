@@ -33,8 +33,7 @@ var errTunnelReset = errs.New(errs.UpstreamReset, "the upstream broke the tunnel
 // begin passes on what came behind the request and the response, and what comes.
 func (t *tunnel) begin(idle time.Duration) {
 	if !t.s.plain() || t.up.Stream != conn.Stream(t.up.Under) {
-		c := &t.h.Counters.Tunnels
-		r := &streamRelay{onEnd: t.parted, totals: [2]*uint64{&c.BytesIn, &c.BytesOut}}
+		r := &streamRelay{onEnd: t.parted, totals: t.h.totals()}
 		t.carrier = r
 		r.start(t.s.c, t.up.Stream, idle)
 		return
@@ -43,10 +42,12 @@ func (t *tunnel) begin(idle time.Duration) {
 	t.leave()
 }
 
+// totals are where bytes are counted.
+func (h *Handler) totals() [2]*uint64 { return [2]*uint64{&h.tunnelled[0], &h.tunnelled[1]} }
+
 // plain makes the relay of two plain connections.
 func (t *tunnel) plain() *conn.Relay {
-	c := &t.h.Counters.Tunnels
-	t.relay = &conn.Relay{Totals: [2]*uint64{&c.BytesIn, &c.BytesOut}, OnEnd: func(*conn.Relay) { t.parted() }}
+	t.relay = &conn.Relay{Totals: t.h.totals(), OnEnd: func(*conn.Relay) { t.parted() }}
 	t.carrier = t.relay
 	return t.relay
 }

@@ -93,17 +93,17 @@ type passage struct {
 	quiet   silence
 }
 
-// pass passes both directions of a tunnel on until they have ended. send sends the client its head, and the body that it is given,
-// and passes the body's end on; its errors are http1io.SourceErrors where the body failed.
-func (r *request) pass(in received, send func(exchange.Body) error) metrics.SessionEnd {
+// pass passes both directions of a tunnel on until they have ended. totals are where bytes from the client and to it are counted. send
+// sends the client its head, and the body that it is given, and passes the body's end on; its errors are http1io.SourceErrors where
+// the body failed.
+func (r *request) pass(in received, totals [2]*uint64, send func(exchange.Body) error) metrics.SessionEnd {
 	t := r.Response.Owner.(exchange.Tunnel)
 	p := &passage{}
 	r.beginTunnel(&p.trace, in)
 	p.quiet.start(r.Task, r.terms.times.tunnel)
 	defer p.quiet.stop()
-	c := &r.h.Counters.Tunnels
-	p.in = heard{r.Request.Body, &p.quiet, &c.BytesIn, 0}
-	p.out = heard{r.Response.Body, &p.quiet, &c.BytesOut, 0}
+	p.in = heard{r.Request.Body, &p.quiet, totals[0], 0}
+	p.out = heard{r.Response.Body, &p.quiet, totals[1], 0}
 	r.Request.Body, r.Response.Body = &p.in, &p.out
 	end := metrics.SessionFailed // it panics
 	defer func() { p.end(end, p.in.n, p.out.n) }()
