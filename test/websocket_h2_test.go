@@ -154,6 +154,16 @@ func TestWebSocketVersions(t *testing.T) {
 				}
 			})
 		}
+		const in, out = 20 * (11 + 300_014 + 8), 20 * (7 + 300_010 + 4) // frames of what the tunnels saw
+		for name, want := range map[string]float64{"received_bytes_total": in, "sent_bytes_total": out} {
+			to := map[string]string{"received_bytes_total": "upstream", "sent_bytes_total": "client"}[name]
+			if got := p.metric(`ringway_listener_tunnel_bytes_total{listener="web",to="` + to + `"`); got != want {
+				t.Errorf("%v bytes to the %s, want %v", got, to, want)
+			}
+			if got := p.metric(`ringway_listener_` + name + `{listener="web"`); got < want || got > want*1.1 {
+				t.Errorf("%s is %v, for tunnels with %v", name, got, want)
+			}
+		}
 		t.Run("1 to 2", func(t *testing.T) { speakToH2(t, "ws://"+p.addrs["two"]) })
 		eventually(t, func() error {
 			if open := p.metric("ringway_listener_tunnels{"); open != 0 {

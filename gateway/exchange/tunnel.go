@@ -18,8 +18,8 @@ var ErrSilent = errors.New("nothing has passed through the tunnel for too long")
 //     server sends from then on, without length, and Request.Body to Request.Tunnel. In all other cases the response is an
 //     ordinary one, and Request.Tunnel must not have been read: over HTTP/1.1 the next request may stand there.
 //   - Filters that transform bodies may wrap both on the way back.
-//   - The inbound side tells the client (101, or 200 to an extended CONNECT), calls Begin, which lets go of the response's head, and
-//     sends Response.Body on as it comes, chunk by chunk. Its io.EOF is the end of that direction only, to be passed on as such (FIN, END_STREAM, close_notify);
+//   - The inbound side makes the head of its answer (101, or 200 to an extended CONNECT), calls Begin, which lets go of the
+//     response's head, and sends its own and then Response.Body as it comes, chunk by chunk. Its io.EOF is the end of that direction only, to be passed on as such (FIN, END_STREAM, close_notify);
 //     then Wait is for the other one. The time for which a tunnel may be silent is the inbound side's too, which sees the bytes of
 //     both directions pass; the outbound side waits without bound.
 //
