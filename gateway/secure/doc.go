@@ -8,6 +8,8 @@
 // the Server replaces when files change or keys grow old. Each loop makes its own tls.Config of it, so that no handshake
 // ever waits for a lock that another thread holds. Signatures, and the verification of certificates, leave the loop.
 //
+// Certificates that come from authorities are package acme's (in this folder), which managed.go shows to clients and answers for.
+//
 // Start reading at spec.go (what can be configured), then server.go (what loops share), certificate.go and names.go (which
 // certificate a client gets), terminator.go (a handshake on a loop) and sign.go (where its signature is made). client.go is
 // the upstream side. gateway, gateway/inbound and gateway/upstream call it.

@@ -1,10 +1,12 @@
 package acme
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"time"
@@ -158,7 +160,12 @@ func (c *Claim) First() *Certificate {
 }
 
 // Obtain gets a certificate for a name that a client asks for. done is called once, on another goroutine. Loops may call Obtain.
-func (c *Claim) Obtain(name string, done func(*Certificate, error)) { go c.of.demand(name, done) }
+func (c *Claim) Obtain(name string, done func(*Certificate, error)) {
+	go func() {
+		pprof.SetGoroutineLabels(context.Background()) // it is started on a loop, and is none of its goroutines
+		c.of.demand(name, done)
+	}()
+}
 
 // Close ends what the claims that are left have begun.
 func (r *Registry) Close() {
