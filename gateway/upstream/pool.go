@@ -29,7 +29,8 @@ type Endpoint struct {
 	tls     *secure.Client // nil: plain
 	tlsHost string         // the name that tls verifies, unless its own specification names one
 	makes   *secure.Connector
-	retired bool // no request is to choose it any more, so that nothing is kept for the next
+	makes1  *secure.Connector // for HTTP/1.1 where makes leaves the choice to ALPN; nil: not needed yet
+	retired bool              // no request is to choose it any more, so that nothing is kept for the next
 
 	version     Version
 	multiplexes bool // requests go over HTTP/2 connections, as far as is known yet
@@ -49,7 +50,7 @@ func (e *Endpoint) speak(cl *secure.Client, host string, v Version) {
 		return
 	}
 	e.closeIdle()
-	e.tls, e.tlsHost, e.makes = cl, host, nil
+	e.tls, e.tlsHost, e.makes, e.makes1 = cl, host, nil, nil
 	e.version, e.multiplexes = v, v.multiplexes()
 	if !e.multiplexes {
 		e.askAnew()

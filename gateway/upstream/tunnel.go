@@ -69,7 +69,10 @@ func (e *Endpoint) openHTTP1(t *loop.Task) (*Conn, error) {
 		e.open++
 	}
 	e.Counters.Connects++
-	w, err := e.connectBy(e.tls.Connector(e.n.Loop, e.tlsHost, HTTP1.protocols()))
+	if e.makes1 == nil {
+		e.makes1 = e.tls.Connector(e.n.Loop, e.tlsHost, HTTP1.protocols())
+	}
+	w, err := e.connectBy(e.makes1)
 	if err == nil {
 		return e.take(w), nil
 	}
