@@ -20,6 +20,9 @@
 // exchange.Tunnel that its two bodies are. inbound tells the client, and takes both connections for a relay, so that the task
 // ends (inbound/tunnel.go), or passes the bodies on in tasks where one of them is a stream of HTTP/2 (inbound/upgrade.go).
 //
+// Over HTTP/2 a connection is a record, too, and stays one while its frames are taken (inbound's h2_conn.go). Each request is a task of
+// its own from the second hop on; what the tasks send comes together in one buffer, which another task writes.
+//
 // # The life of a layer 4 session
 //
 //  1. conn.Listener gives the connection to tcp.Handler.Accept (gateway/inbound/tcp). Where it begins with a PROXY header, or is
