@@ -76,6 +76,16 @@ func Fail(x *exchange.Exchange, err error) {
 	AddStatus(f, OfError(err), errs.CodeOf(err).Title())
 }
 
+// StatusOf reads the status that a response ends with; false says that there is none.
+func StatusOf(f *header.Fields) (Status, bool) {
+	v, ok := f.GetName(statusField)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(v), 10, 16)
+	return Status(n), err == nil
+}
+
 // AddStatus adds a status and what it is about, the two fields that end a response.
 func AddStatus(f *header.Fields, s Status, message string) {
 	f.Add(statusField, strconv.AppendInt(nil, int64(s), 10))

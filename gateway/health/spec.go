@@ -19,6 +19,7 @@ type Spec struct {
 	ICMP    *ICMPSpec `yaml:"icmp" doc:"Ping the endpoint's address. Needs CAP_NET_RAW, or the group in net.ipv4.ping_group_range."`
 	TCP     *TCPSpec  `yaml:"tcp" doc:"Connect to the endpoint."`
 	HTTP    *HTTPSpec `yaml:"http" doc:"Send a GET request to the endpoint, by TLS where the cluster has it."`
+	GRPC    *GRPCSpec `yaml:"grpc" doc:"Call grpc.health.v1.Health/Check, over HTTP/2."`
 }
 
 // SetDefaults takes endpoints for healthy, uses all when none is, and remembers a hundred results.
@@ -32,8 +33,8 @@ const (
 
 // Validate reports a specification that checks nothing.
 func (s *Spec) Validate(c *config.Check) {
-	if len(s.kinds()) == 0 && !c.At("icmp").Failed() && !c.At("tcp").Failed() && !c.At("http").Failed() {
-		c.Errorf("nothing is checked: give icmp, tcp or http")
+	if len(s.kinds()) == 0 && !c.At("icmp").Failed() && !c.At("tcp").Failed() && !c.At("http").Failed() && !c.At("grpc").Failed() {
+		c.Errorf("nothing is checked: give icmp, tcp, http or grpc")
 	}
 	if s.Window < minWindow || s.Window > maxWindow {
 		c.At("window").Errorf("window is %d to %d results, not %d", minWindow, maxWindow, s.Window)
@@ -54,6 +55,9 @@ func (s *Spec) kinds() (all []kindSpec) {
 	if s.HTTP != nil {
 		all = append(all, s.HTTP)
 	}
+	if s.GRPC != nil {
+		all = append(all, s.GRPC)
+	}
 	return all
 }
 
@@ -71,6 +75,7 @@ const (
 	ICMP Kind = "icmp"
 	TCP  Kind = "tcp"
 	HTTP Kind = "http"
+	GRPC Kind = "grpc"
 )
 
 // State is what an endpoint is taken for.
