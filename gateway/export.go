@@ -110,7 +110,13 @@ func (g *Gateway) Export(ctx context.Context, to process.Giver) error {
 			}
 		})
 	}
-	given, err := x.run(ctx, parts, to)
+	if !to.Alike() {
+		err = to.Commit(ctx) // of nothing: now that nobody accepts here the other may make the sockets what its driver needs
+	}
+	given := 0
+	if err == nil {
+		given, err = x.run(ctx, parts, to)
+	}
 	x.close()
 	for _, p := range parts {
 		p.loop.On(func() {

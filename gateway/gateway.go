@@ -112,7 +112,7 @@ func Start(ctx context.Context, spec *Spec, o Options) (*Gateway, error) {
 	if err := g.chooseMachine(spec, o.Machine); err != nil {
 		return nil, err
 	}
-	g.sockets = &sockets{machine: g.machine, log: g.log, entries: map[ListenerKey]*entry{}}
+	g.sockets = &sockets{machine: g.machine, log: g.log, entries: map[ListenerKey]*entry{}, held: o.Held}
 	g.blocking = loop.NewBlocking(loop.DefaultBlockingLimits())
 	if stall := spec.Runtime.Stall.Std(); stall > 0 {
 		g.dog = loop.NewWatchdog(stall)

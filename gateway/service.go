@@ -97,19 +97,31 @@ func (s *Service) Drain(ctx context.Context, last bool) error {
 
 // Export has the other worker accept, and gives it what can go on there.
 func (s *Service) Export(ctx context.Context, to process.Giver) error {
-	err := to.Commit(ctx) // of nothing: from here on the other accepts
-	if err != nil {
-		return err
+	if to.Alike() {
+		if err := to.Commit(ctx); err != nil { // of nothing: from here on the other accepts, too
+			return err
+		}
 	}
 	s.log.Info("handing over")
-	err = s.g.Export(ctx, to)
+	err := s.g.Export(ctx, to)
 	s.yielded = err == nil
 	return err
 }
 
+// NonBlocking reports what the driver needs.
+func (s *Service) NonBlocking() bool { return s.g.machine.NonBlocking }
+
 // Resume accepts again.
 func (s *Service) Resume() error {
 	s.yielded = false
+	return s.resume()
+}
+
+// resume accepts from sockets that another worker may have made what its driver needs.
+func (s *Service) resume() error {
+	if err := s.g.reclaimSockets(); err != nil {
+		return err
+	}
 	return s.g.Resume()
 }
 
@@ -130,7 +142,7 @@ func (s *Service) Abort() {
 
 // accept ends the time in which another worker served; a worker that cannot is of no use.
 func (s *Service) accept() {
-	if err := s.g.Resume(); err != nil && !errors.Is(err, ErrDraining) {
+	if err := s.resume(); err != nil && !errors.Is(err, ErrDraining) {
 		s.fail(fmt.Errorf("cannot accept: %w", err))
 	}
 }

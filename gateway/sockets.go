@@ -44,6 +44,7 @@ type sockets struct {
 	log     *slog.Logger
 	foreign bool // another process opens them, and removes the files of Unix sockets
 	shared  bool // another process goes on with them, and with what waits in their queues
+	held    bool // another process accepts from them still, and they are as it needs them
 	entries map[ListenerKey]*entry
 	last    uint64 // id of the last socket
 }
@@ -128,13 +129,39 @@ func (s *sockets) receive(ctx context.Context, wanted []Wanted, listen ListenFun
 			continue
 		}
 		// All copies share the mode: a driver that had to wait in accept would stop its loop, and the other one spin.
-		if err := s.machine.Sockets.SetNonblock(k.Fd, s.machine.NonBlocking); err != nil {
+		if err := s.own(k.Fd); err != nil {
 			for _, rest := range all[i:] {
 				_ = s.machine.Sockets.Close(rest.Fd)
 			}
 			return err
 		}
 		s.add(k.Name, k.Address, k.Bound, k.Fd, back)
+	}
+	return nil
+}
+
+// own makes a socket what the driver needs, unless another process accepts from it.
+func (s *sockets) own(fd int) error {
+	if s.held {
+		return nil
+	}
+	return s.machine.Sockets.SetNonblock(fd, s.machine.NonBlocking)
+}
+
+// reclaimSockets makes all sockets what the driver needs, whatever another process has made them.
+func (g *Gateway) reclaimSockets() error {
+	release, err := g.take(context.Background())
+	if err != nil {
+		return err
+	}
+	defer release()
+	g.sockets.held = false
+	for _, e := range g.sockets.entries {
+		for _, q := range e.queues {
+			if err := g.sockets.own(q.fd); err != nil {
+				return errs.Wrapf(err, "listen on %s", e.key.Address)
+			}
+		}
 	}
 	return nil
 }

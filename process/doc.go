@@ -32,5 +32,6 @@
 // Sockets come from Setup.Listen and Change.Listen; Running names the listeners in use, and the master closes the others. A
 // Service closes its own copies and nothing else: it removes no file of a Unix socket, and never calls shutdown on a
 // socket that listens, which would end it for everybody. O_NONBLOCK is shared by all copies of a socket: a Service sets
-// what its driver needs, and an old and a new worker during an upgrade have to need the same.
+// what its driver needs when it begins to accept, and during an upgrade never while another one accepts that needs the other
+// (Mover.NonBlocking, Giver.Alike).
 package process

@@ -295,6 +295,8 @@ func (e *echo) Drain(ctx context.Context, _ bool) error {
 	}
 }
 
+func (e *echo) NonBlocking() bool { return true } // as Go's sockets are
+
 func (e *echo) Export(ctx context.Context, to Giver) error {
 	if err := to.Commit(ctx); err != nil {
 		return err

@@ -97,12 +97,18 @@ type Giver interface {
 	// Commit makes all that were offered and not refused the other's. When it returns nil the caller closes its copies.
 	// On an error they are all the caller's again, nobody else has touched them, and there is no more to offer.
 	Commit(ctx context.Context) error
+	// Alike reports whether the other needs listening sockets to be as the caller does, as far as is known.
+	Alike() bool
 }
 
 // Mover is a Service whose live connections can go on in another worker. A Service that is none keeps them and drains.
 type Mover interface {
 	Service
-	// Export has the other accept, by a Commit of nothing, stops accepting, and gives every connection as soon as it is at rest.
+	// NonBlocking reports whether the listening sockets have to have O_NONBLOCK, which all copies of a socket share. It is asked
+	// when Start has returned. A Held start leaves the sockets as they are; who begins to accept makes them what it needs.
+	NonBlocking() bool
+	// Export has the other accept, by a Commit of nothing, stops accepting, and gives every connection as soon as it is at rest. If
+	// the other is not Alike it stops first: one of the two would hang in accept, or spin.
 	// It returns when all were given, or ctx ends; connections that are still busy stay, and Drain follows. After an error it goes
 	// on with what it has.
 	Export(ctx context.Context, to Giver) error

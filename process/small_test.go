@@ -109,3 +109,16 @@ func TestMasterRecordIsChecked(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// TestAlike: only two that say so are known to differ.
+func TestAlike(t *testing.T) {
+	const b, n = message.FeatureBlocking, message.FeatureNonBlocking
+	for _, c := range []struct {
+		a, b message.Features
+		want bool
+	}{{b, b, true}, {n | message.FeatureAdopt, n, true}, {b, n, false}, {n, b | message.FeatureResume, false}, {0, n, true}, {b, 0, true}} {
+		if got := alike(c.a, c.b); got != c.want {
+			t.Errorf("%b and %b: %v", c.a, c.b, got)
+		}
+	}
+}

@@ -17,7 +17,19 @@ const (
 )
 
 // giver offers connections over a link.
-type giver struct{ link *link.Link }
+type giver struct {
+	link  *link.Link
+	alike bool
+}
+
+// Alike compares the two.
+func (g giver) Alike() bool { return g.alike }
+
+// alike reports whether two workers need listening sockets to be the same; if one of them does not say, they may.
+func alike(a, b message.Features) bool {
+	const both = message.FeatureBlocking | message.FeatureNonBlocking
+	return a&both == b&both || a&both == 0 || b&both == 0
+}
 
 // Offer sends connections in as many messages as they need.
 func (g giver) Offer(ctx context.Context, all []Connection) (refused []uint64, err error) {
@@ -75,7 +87,7 @@ func give(ctx context.Context, f *os.File, s Mover, hello *message.Hello, log *s
 	defer cancel(nil)
 	stop := context.AfterFunc(l.Context(), func() { cancel(l.Err()) })
 	defer stop()
-	if err := s.Export(ctx, giver{l}); err != nil {
+	if err := s.Export(ctx, giver{l, alike(hello.Features, l.Peer().Features)}); err != nil {
 		return err
 	}
 	return l.Tell(ctx, &message.End{})

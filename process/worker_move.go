@@ -28,11 +28,22 @@ func (w *worker) handOver(m *message.HandOver, fd int) link.Reply {
 		return link.Refuse(message.ReasonState, errState)
 	}
 	go func() {
-		if err := take(w.active, f, serving{mover, w}, w.hello(), w.log); err != nil {
+		if err := take(w.active, f, serving{mover, w}, w.greeting(mover), w.log); err != nil {
 			w.log.Warn("the hand-over failed", "err", err)
 		}
 	}()
 	return link.Reply{}
+}
+
+// greeting is a worker's Hello to another one.
+func (w *worker) greeting(m Mover) *message.Hello {
+	h := w.hello()
+	if m.NonBlocking() {
+		h.Features |= message.FeatureNonBlocking
+	} else {
+		h.Features |= message.FeatureBlocking
+	}
+	return h
 }
 
 // give is the old worker's side. It answers when all that can be given is given; then the master says Drain, or Resume if
@@ -49,7 +60,7 @@ func (w *worker) give(f *os.File, mover Mover) link.Reply {
 		return link.Refuse(message.ReasonState, errState)
 	}
 	w.enter(stateYielding)
-	err = give(w.active, f, mover, w.hello(), w.log)
+	err = give(w.active, f, mover, w.greeting(mover), w.log)
 	release()
 	w.mu.Lock()
 	w.yielded, w.yieldErr = true, err

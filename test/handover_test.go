@@ -130,6 +130,46 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	})
 }
 
+// TestUpgradeChangesDriver: the new program may have another driver, which needs listening sockets to be otherwise, and back. Nobody
+// notices. If it dies on the way, the old worker finds the sockets as it needs them.
+func TestUpgradeChangesDriver(t *testing.T) {
+	requireDriver(t, "uring")
+	u := startUpgrades(t, "uring")
+	u.serving()
+	u.begin(16, 2, 1, 10, 20<<20)
+	other := map[string]string{"uring": "epoll", "epoll": "uring"}
+	now := func() string {
+		return regexp.MustCompile(`"driver": "(\w+)"`).FindStringSubmatch(u.ask("/v1/version"))[1]
+	}
+	kept := 0
+	for i := range 12 {
+		text, err := os.ReadFile(u.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := now()
+		to := other[from]
+		if err := os.WriteFile(u.config, regexp.MustCompile(`driver: \w+`).ReplaceAll(text, []byte("driver: "+to)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if i%3 != 2 {
+			if u.kill(time.Duration(i) * 4 * time.Millisecond) {
+				kept++
+			} else { // it owned connections already: a crash like any other
+				time.Sleep(200 * time.Millisecond)
+				u.load.Faults()
+			}
+			u.serving()
+		} else if u.upgrade(); now() != to {
+			t.Errorf("the driver is %s and not %s", now(), to)
+		}
+		time.Sleep(100 * time.Millisecond)
+		u.report()
+	}
+	u.end()
+	t.Logf("%d new workers died before they owned any connection", kept)
+}
+
 // TestKilledUpgrade kills the new worker while it starts: nobody notices, and the next upgrade succeeds.
 func TestKilledUpgrade(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {

@@ -46,6 +46,10 @@ const (
 	FeatureResume
 	// FeatureAdopt: a worker that outlives its master can be adopted.
 	FeatureAdopt
+	// FeatureBlocking and FeatureNonBlocking: how a worker's listening sockets have to be. All copies of a socket share that, so
+	// where two workers differ in it the old one stops accepting before the new one begins. Neither: nobody knows.
+	FeatureBlocking
+	FeatureNonBlocking
 )
 
 // Hello is the first message in each direction: who connects says it, the other side answers with its own.
