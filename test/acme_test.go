@@ -412,3 +412,29 @@ func TestACMEOtherProcess(t *testing.T) {
 		}
 	})
 }
+
+// TestACMESharedFolder: of two processes that want a certificate for the same name at the same time one gets it, for both.
+func TestACMESharedFolder(t *testing.T) {
+	certs := newPKI(t)
+	eachDriver(t, func(t *testing.T, driver string) {
+		ca, storage := newPebble(t, pebbleOptions{later: true}), t.TempDir()
+		site := serveGo(t, http.HandlerFunc(whoServes))
+		other := *ca
+		other.http, other.tls = freeAddress(t), freeAddress(t)
+		var all []*process
+		for _, at := range []*pebble{ca, &other} {
+			all = append(all, start(t, driver, acmeText(at, certs, storage, site, "", "", "a.example"), options{}))
+		}
+		for _, p := range all {
+			p.await("no certificate obtained, trying again")
+		}
+		ca.start()
+		roots := ca.roots()
+		if one, two := awaitCertificate(t, ca.tls, "a.example", roots), awaitCertificate(t, other.tls, "a.example", roots); !one.Equal(two) {
+			t.Errorf("serials %v and %v", one.SerialNumber, two.SerialNumber)
+		}
+		if n := ca.issued(); n != 1 {
+			t.Errorf("the authority issued %d certificates", n)
+		}
+	})
+}
