@@ -73,7 +73,8 @@ type Session struct {
 	QueueOverflow uint64
 	Truncated     uint64 // control messages cut off
 	Held          uint64 // times that sending paused because all slots were in use
-	Slipped       time.Duration
+	// Slipped is how far sending is behind what was asked for, and was not made up for.
+	Slipped time.Duration
 }
 
 func newLedger(c ledgerConfig, addrs []netip.Addr) *ledger {

@@ -23,11 +23,19 @@ type plan interface {
 // never is no time at all.
 const never = int64(1<<63 - 1)
 
-// How far sending may be behind its times. What is more is not caught up with, because a target would get it as a burst: the
+// How far sending may be behind its times. What is more is not caught up with at once, because a target would get it as a burst: the
 // times of all that follow move. Up to half of its interval, a target gets no two probes for one.
 const (
 	minLag = int64(5 * time.Millisecond)
 	maxLag = int64(50 * time.Millisecond)
+)
+
+// What was lost so is made up for in the rounds that follow, each of which takes as much less than an interval as recovery is a
+// part of it, so that a busy machine lowers no rate and a target's probes keep their distance. A pause beyond maxOwed is not one of
+// a busy machine; the rest of it stays lost.
+const (
+	recovery = 4
+	maxOwed  = int64(5 * time.Second)
 )
 
 // cycle visits the targets one after the other, each once in an interval, with the times of different targets spread evenly
@@ -40,8 +48,9 @@ type cycle struct {
 	sizes    sweep
 	start    int64 // of round nought
 	round    uint64
-	index    int // within the round
-	slipped  time.Duration
+	index    int           // within the round
+	slipped  time.Duration // behind what was asked for
+	owed     int64         // of it, what is still to be made up for
 }
 
 // sweep is the sizes that a target's probes take in turn.
@@ -78,10 +87,15 @@ func (c *cycle) next(now int64) (spec, int64, bool) {
 	if lag := now - due; lag > min(max(c.interval/2, minLag), maxLag) {
 		c.start += lag
 		c.slipped += time.Duration(lag)
+		c.owed = min(c.owed+lag, maxOwed)
 	}
 	p := spec{target: c.order[c.index], size: c.sizes.at(c.round)}
 	if c.index++; c.index == len(c.order) {
 		c.index, c.round = 0, c.round+1
+		back := min(c.owed, c.interval/recovery)
+		c.start -= back
+		c.owed -= back
+		c.slipped -= time.Duration(back)
 	}
 	return p, due, true
 }

@@ -37,18 +37,19 @@ func TestCycleSpreadsTargets(t *testing.T) {
 	}
 }
 
-// A pause of the process is no reason for a burst: at most what minLag covers goes at once, and nothing is left out.
-func TestCycleDoesNotCatchUp(t *testing.T) {
+// A pause of the process is no reason for a burst: at most what minLag covers goes at once, and nothing is left out. What was lost is
+// made up for by rounds that are a quarter shorter.
+func TestCycleAfterAPause(t *testing.T) {
 	c := &cycle{order: []int{0}, interval: ms, rounds: 1000, until: never, start: 0}
 	got, _ := drain(c, 0)
 	if len(got) != 1 {
 		t.Fatalf("%d at the start", len(got))
 	}
 	got, due := drain(c, 500*ms)
-	if len(got) != 1 || due != 501*ms || c.slipped != 499*time.Millisecond {
+	if len(got) != 1 || due != 500*ms+3*ms/4 || c.slipped != 499*time.Millisecond-time.Millisecond/4 {
 		t.Errorf("%d after a pause, the next at %v, slipped %v", len(got), time.Duration(due), c.slipped)
 	}
-	if got, _ = drain(c, 504*ms+ms/2); len(got) != 4 {
+	if got, _ = drain(c, 503*ms); len(got) != 4 {
 		t.Errorf("%d after a short one, want 4", len(got))
 	}
 	total := 6
@@ -58,6 +59,34 @@ func TestCycleDoesNotCatchUp(t *testing.T) {
 	}
 	if total != 1000 {
 		t.Errorf("%d probes, want 1000", total)
+	}
+}
+
+// A busy machine lowers no rate: after pauses, no two probes of a target are closer than three quarters of the interval, and in the
+// end as many were sent as without. A pause that is no busy machine's stays lost beyond a bound.
+func TestCycleMakesUpForPauses(t *testing.T) {
+	for _, test := range []struct {
+		pause, slipped time.Duration
+		sent           int
+	}{{100 * time.Millisecond, 0, 3000}, {time.Second, 0, 3000}, {8 * time.Second, 3 * time.Second, 2700}} {
+		c := &cycle{order: []int{0, 1, 2}, interval: 10 * ms, until: never}
+		last, n := [3]int64{-second, -second, -second}, 0
+		for now := int64(0); now < 10*second+int64(20*time.Second); now += ms / 8 {
+			if now == second {
+				now += int64(test.pause)
+			}
+			got, _ := drain(c, now)
+			for _, s := range got {
+				if gap := now - last[s.target]; gap < 10*ms*3/4-ms/8 && now > second+int64(test.pause)+10*ms {
+					t.Fatalf("%v: two probes of a target within %v", test.pause, time.Duration(gap))
+				}
+				last[s.target] = now
+				n++
+			}
+		}
+		if want := 3 * test.sent; n < want-3 || n > want+3 || c.slipped.Round(10*time.Millisecond) != test.slipped {
+			t.Errorf("after a pause of %v %d probes, want %d; slipped %v, want %v", test.pause, n, want, c.slipped, test.slipped)
+		}
 	}
 }
 
