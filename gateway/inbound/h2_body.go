@@ -14,6 +14,28 @@ import (
 	"github.com/ringway/ringway/proto/http2"
 )
 
+const (
+	// h2Block is the size of the blocks that bodies wait in.
+	h2Block = 8 << 10
+	// MaxH2Blocks bounds them, on each loop. They are no others', so that bodies which nobody takes leave everybody else alone; the
+	// stream whose body finds none is reset.
+	MaxH2Blocks = 16384
+)
+
+var h2Blocks = loop.NewLocal(func(l *loop.Loop) *buf.Pool {
+	p := buf.NewPool(h2Block, MaxH2Blocks)
+	l.OnTrim(p.Trim)
+	l.AtClose(func() {
+		if p.InUse() == 0 {
+			_ = p.Close() // unmapping whole mappings of ours does not fail
+		}
+	})
+	return p
+})
+
+// H2BlocksInUse is the number of blocks that bodies wait in on a loop.
+func H2BlocksInUse(l *loop.Loop) int { return (*h2Blocks.Get(l)).InUse() }
+
 // h2Body is the body of a request of HTTP/2: what has arrived is kept in blocks until it is taken, and only then does the client
 // get a window for more. So the stream's window bounds what is kept here, and the consumer alone decides the pace.
 type h2Body struct {
@@ -52,7 +74,7 @@ func (b *h2Body) receive(p []byte, end bool) {
 		}
 	} else if !b.keep(p) {
 		b.r.c.countReset(b.r.stream)
-		b.r.c.hc.Reset(b.r.stream, http2.InternalError)
+		b.r.c.hc.Reset(b.r.stream, http2.EnhanceYourCalm)
 		b.r.cancel(errs.From(errs.Overloaded, http1io.ErrNoBlocks, "keep the request's body"))
 		return
 	}
@@ -68,10 +90,9 @@ func (b *h2Body) keep(p []byte) bool {
 			last = b.blocks[n-1]
 		}
 		if last == nil || last.Len == len(last.Bytes) {
-			if last = b.r.c.s.h.n.Small(); last == nil {
+			if last = (*h2Blocks.Get(b.r.c.s.h.n.Loop)).Get(); last == nil {
 				return false
 			}
-			last.Len = 0
 			b.blocks = append(b.blocks, last)
 		}
 		n := copy(last.Bytes[last.Len:], p)

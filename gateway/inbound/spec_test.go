@@ -32,6 +32,16 @@ func TestValidate(t *testing.T) {
 		{"{address: ':80', " + routes + ", timeouts: {tunnel: 1h}, upgrades: []}", ""},
 		{"{address: ':80', " + routes + ", limits: {client_hello: 1KiB}}", "l.yaml:1:65: limits.client_hello: " + noSessions},
 
+		{"{address: ':80', " + routes + ", versions: [http2], limits: {http2: {streams: 1, stream_window: 1KiB, resets: {burst: 10, per_second: 1}}}, timeouts: {ping: off}}", ""},
+		{"{address: ':80', " + routes + ", versions: []}", "l.yaml:1:52: versions: a listener needs a version to speak: [http1, http2] or one of them"},
+		{"{address: ':80', " + routes + ", versions: [http1, http1]}", "l.yaml:1:60: versions[1]: http1 is there already"},
+		{"{address: ':80', " + routes + ", versions: [http3]}", `l.yaml:1:53: versions[0]: expected one of http1, http2, found "http3"; did you mean "http1"?`},
+		{"{address: ':80', " + routes + ", limits: {http2: {streams: 0}}}", "l.yaml:1:68: limits.http2.streams: streams is 1 to 65536"},
+		{"{address: ':80', " + routes + ", limits: {http2: {connection_window: 60KiB}}}", "l.yaml:1:78: limits.http2.connection_window: the window of a connection is 64KiB to 1GiB"},
+		{"{address: ':80', " + routes + ", limits: {http2: {control: {burst: 5}}}}", "l.yaml:1:76: limits.http2.control.burst: burst is 10 to 1048576"},
+
+		{"{address: ':80', protocol: tcp, cluster: c, versions: [http2]}", "l.yaml:1:55: versions: " + readsNothing},
+		{"{address: ':80', protocol: tcp, cluster: c, limits: {http2: {streams: 5}}}", "l.yaml:1:61: limits.http2: " + readsNothing},
 		{"{address: ':80', protocol: tcp, cluster: c}", ""},
 		{"{address: ':80', protocol: tcp, routes: [{cluster: c}, {sni: a.b, cluster: c}, {sni: '*.b', cluster: c}]}", ""},
 		{"{address: ':80', protocol: tcp, cluster: c, timeouts: {tunnel: off, client_hello: 1s}, limits: {connections: 5, client_hello: 64KiB}}", ""},
@@ -63,6 +73,21 @@ func TestValidate(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s\n got %s\nwant %s", test.text, got, test.want)
+		}
+	}
+}
+
+// TestHTTP2Config: whatever the configuration lets pass is one that HTTP/2 can be spoken with.
+func TestHTTP2Config(t *testing.T) {
+	const b = "{burst: 10, per_second: 1}"
+	for _, text := range []string{"", ", limits: {head: 1KiB, line: 256, fields: 1, http2: {streams: 1, stream_window: 1KiB, connection_window: 64KiB, header_table: 0, continuations: 1, replies: 1, resets: " + b + ", faults: " + b + ", control: " + b + "}}, timeouts: {request_head: off, write: off}",
+		", limits: {head: 64KiB, fields: 10000, http2: {streams: 65536, stream_window: 1GiB, connection_window: 1GiB, header_table: 1MiB, continuations: 65536, replies: 1048576}}"} {
+		s := new(Spec)
+		if err := config.Decode("l.yaml", []byte("{address: ':80', routes: [{cluster: c}]"+text+"}"), s); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.http2Config().Validate(); err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
