@@ -31,7 +31,7 @@
 //
 // It is a program: nobody imports it. Run it with
 //
-//	go run ./bench [-suite gateway|tls|http2|runtime|all] [-run REGEXP] [-rounds N] [-duration 3s] [-driver auto|epoll|uring|both] [-caddy] [-json FILE]
+//	go run ./bench [-suite gateway|tls|http2|grpc|runtime|all] [-run REGEXP] [-rounds N] [-duration 3s] [-driver auto|epoll|uring|both] [-caddy] [-json FILE]
 //
 // The load goes to 127.0.0.1 only, from and to ports picked free, and lasts
 // for the time given. Children die with the program, also on Ctrl-C.

@@ -71,8 +71,19 @@ func (b *bench) exerciseHTTP2(ctx context.Context, p *running, l load, duration 
 	}
 	log := filepath.Join(b.data, "h2load.log")
 	_ = os.Remove(log) // h2load appends
-	argv := b.pin.command(true, h2load, "-t", "1", "-c", strconv.Itoa(l.conns), "-m", strconv.Itoa(l.streams),
-		"-D", strconv.Itoa(int(duration/time.Second)), "--log-file="+log, "https://"+p.addr+l.path)
+	args := []string{"-t", "1", "-c", strconv.Itoa(l.conns), "-m", strconv.Itoa(l.streams), "-D", strconv.Itoa(int(duration / time.Second)), "--log-file=" + log}
+	if l.calls {
+		more, err := b.callArgs()
+		if err != nil {
+			return cpuTime{}, wrkResult{}, err
+		}
+		args = append(args, more...)
+	}
+	scheme := "http://"
+	if l.secure {
+		scheme = "https://"
+	}
+	argv := b.pin.command(true, h2load, append(args, scheme+p.addr+l.path)...)
 	before, err := readTree(p.child.pid())
 	if err != nil {
 		return cpuTime{}, wrkResult{}, err

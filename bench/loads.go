@@ -23,6 +23,8 @@ type load struct {
 	secure bool
 	// streams asks for HTTP/2, with so many requests open on each connection; 0: HTTP/1.1.
 	streams int
+	// calls asks for calls of gRPC, over HTTP/2.
+	calls bool
 	// messages, if not nil, are sent instead of requests.
 	messages *messages
 }

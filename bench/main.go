@@ -77,7 +77,7 @@ func parseOptions(args []string) (options, error) {
 	}
 	o := options{run: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.suite, "suite", suiteAll, "what to measure: gateway, tls, http2, runtime, or all")
+	flags.StringVar(&o.suite, "suite", suiteAll, "what to measure: gateway, tls, http2, grpc, runtime, or all")
 	flags.Func("run", "run the scenarios whose name matches `REGEXP`: "+strings.Join(options{suite: suiteAll}.scenarioNames(), " "),
 		func(text string) (err error) {
 			o.run, err = regexp.Compile(text)
@@ -115,8 +115,8 @@ func (o options) validate(rest []string) error {
 		return fmt.Errorf("-driver %q: have auto, epoll, uring, both", o.driver)
 	case o.idleConns < 1 || o.idleWait < 0:
 		return errors.New("-idle-connections and -idle-wait must be positive")
-	case !slices.Contains([]string{suiteAll, suiteGateway, suiteTLS, suiteHTTP2, suiteRuntime}, o.suite):
-		return fmt.Errorf("-suite %q: have gateway, tls, http2, runtime, all", o.suite)
+	case !slices.Contains([]string{suiteAll, suiteGateway, suiteTLS, suiteHTTP2, suiteGRPC, suiteRuntime}, o.suite):
+		return fmt.Errorf("-suite %q: have gateway, tls, http2, grpc, runtime, all", o.suite)
 	case !slices.ContainsFunc(o.scenarioNames(), o.run.MatchString):
 		return fmt.Errorf("-run %q matches none of %s", o.run, strings.Join(o.scenarioNames(), " "))
 	}
@@ -219,7 +219,7 @@ func (b *bench) measureAll(ctx context.Context, r *report) error {
 			}
 		}
 	}
-	if slices.Contains([]string{suiteGateway, suiteTLS, suiteHTTP2}, b.options.suite) {
+	if slices.Contains([]string{suiteGateway, suiteTLS, suiteHTTP2, suiteGRPC}, b.options.suite) {
 		return nil
 	}
 	return b.runMicros(ctx, &r.results)
@@ -236,7 +236,7 @@ func (b *bench) runField(ctx context.Context, f field, idle bool, r *report) err
 			return err
 		}
 	}
-	if slices.Contains([]string{suiteGateway, suiteTLS, suiteHTTP2}, f.suite) {
+	if slices.Contains([]string{suiteGateway, suiteTLS, suiteHTTP2, suiteGRPC}, f.suite) {
 		r.host.Origin = b.originName
 	}
 	r.host.add(contenders)

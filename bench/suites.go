@@ -32,6 +32,7 @@ func (o options) fields() []field {
 		{suiteGateway, "proxy", allPeers, allLoads(), func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }},
 		{suiteTLS, "proxy with TLS", tlsPeers, tlsLoads(), func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }},
 		{suiteHTTP2, "proxy with HTTP/2", http2Peers, http2Loads(), func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }},
+		{suiteGRPC, "proxy for gRPC", grpcPeers, grpcLoads(), startGRPC},
 		{suiteRuntime, "echo server", echoPeers, echoLoads(), nil},
 		{suiteRuntime, "relay", relayPeers, relayLoads(), startAnswers},
 	}
@@ -49,6 +50,7 @@ var notes = map[string]string{
 	groupTLSSmall:   "To reach: 0.80 of nginx's CPU and 0.68 of HAProxy's.",
 	groupTLSFresh:   "To reach: what nginx needs.",
 	groupHTTP2Small: "To reach, with 16 connections: 0.85 of nginx's CPU and 0.68 of HAProxy's.",
+	groupGRPC:       "To reach: 0.25 of Caddy's CPU.",
 	groupEcho:       "To reach: 0.9 of gnet's CPU and 0.6 of the net package's, which has one processor here (GOMAXPROCS=1): the way it is cheapest.",
 	groupRelay: "To reach: 0.8 of HAProxy's CPU in TCP mode. splice-* is a relay of some lines on the same loop (bench/bare -splice);\n" +
 		"ringway-tcp-* is the gateway with protocol: tcp, where this tree has it.",
