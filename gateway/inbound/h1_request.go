@@ -196,4 +196,8 @@ func codeOf(e *http1.Error) errs.Code {
 }
 
 // recordAll counts the exchange and logs it.
-func (r *h1Request) recordAll() { r.record(r.received()) }
+func (r *h1Request) recordAll() {
+	in := r.received()
+	r.h.Counters.BytesIn += uint64(in.head + in.body)
+	r.record(in)
+}

@@ -158,7 +158,6 @@ type received struct {
 func (r *request) record(in received) {
 	h := r.h
 	now := h.n.Loop.Now()
-	h.Counters.BytesIn += uint64(in.head + in.body)
 	h.Counters.Duration.Observe(now - r.Start)
 	if h.access.Enabled() {
 		r.log(now, in)

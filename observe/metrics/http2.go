@@ -15,8 +15,8 @@ type HTTP2Counters struct {
 	StreamsEver     uint64               // that were opened
 	ResetsClient    uint64               // streams that the client gave up
 	ResetsGateway   uint64               // streams that the gateway gave up, after a mistake of the client's among them
-	GoAwaysClient   uint64               // GOAWAY that clients sent
-	GoAwaysGateway  uint64               // GOAWAY that were sent to clients
+	GoAwaysClient   uint64               // connections that their clients let end (GOAWAY)
+	GoAwaysGateway  uint64               // connections that were ended by GOAWAY
 	Floods          [http2.Floods]uint64 // connections ended for abuse, by kind
 }
 
@@ -47,7 +47,7 @@ var (
 	http2Resets = prometheus.NewDesc("ringway_listener_http2_resets_total",
 		"Streams of HTTP/2 that were given up (RST_STREAM), by which side.", []string{"listener", "side"}, nil)
 	http2GoAways = prometheus.NewDesc("ringway_listener_http2_goaways_total",
-		"GOAWAY sent, by which side.", []string{"listener", "side"}, nil)
+		"Connections of HTTP/2 that one side has told to end (GOAWAY), by which.", []string{"listener", "side"}, nil)
 	http2Floods = prometheus.NewDesc("ringway_listener_http2_floods_total",
 		"Connections of HTTP/2 that were ended for what they cost, by the bound that was passed.", []string{"listener", "kind"}, nil)
 )
