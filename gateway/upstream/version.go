@@ -89,6 +89,7 @@ func (s *Spec) validateVersion(c *config.Check) {
 // consumer is slow keeps others waiting.
 func (s *Settings) transport() *h2.Config {
 	cfg := http2.DefaultConfig()
+	cfg.MaxConcurrentStreams = max(cfg.MaxConcurrentStreams, s.HTTP2.Streams) // how many given up are remembered goes by it
 	cfg.StreamWindow = int(s.HTTP2.Window)
 	cfg.ConnectionWindow = max(cfg.StreamWindow*s.HTTP2.Streams, cfg.ConnectionWindow)
 	cfg.MaxHeaderList, cfg.MaxFields = 2*s.HTTP1.MaxHead, s.HTTP1.MaxFields
