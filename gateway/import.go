@@ -37,6 +37,13 @@ func (g *Gateway) Import(all []process.Connection) (refused []uint64) {
 	defer g.imports.mu.Unlock()
 	plan := g.current().plan
 	for _, c := range all {
+		if c.Kind == handover.Tickets {
+			if err := plan.takeTickets(c); err != nil {
+				g.log.Debug("TLS sessions of the old worker are not resumed", "listener", c.Listener, "err", err)
+				refused = append(refused, c.ID)
+			}
+			continue
+		}
 		in, err := plan.understand(c)
 		if err != nil {
 			g.log.Debug("a connection stays with the old worker", "kind", c.Kind, "listener", c.Listener, "err", err)

@@ -23,7 +23,7 @@ func (g *Gateway) loadSecure(p, before *plan) error {
 				p.secure[name] = old
 				continue
 			}
-			o.Tickets, o.Before = old.TicketKeys(), old
+			o.Tickets, o.Before = old.Tickets(), old
 		}
 		var err error
 		if p.secure[name], err = secure.NewServer(s.TLS, o); err != nil {

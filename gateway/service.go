@@ -95,8 +95,11 @@ func (s *Service) Drain(ctx context.Context, last bool) error {
 	return err
 }
 
-// Export has the other worker accept, and gives it what can go on there.
+// Export gives the other worker the keys of TLS sessions, has it accept, and gives it what can go on there.
 func (s *Service) Export(ctx context.Context, to process.Giver) error {
+	if err := s.g.giveTickets(ctx, to); err != nil {
+		return err
+	}
 	if to.Alike() {
 		if err := to.Commit(ctx); err != nil { // of nothing: from here on the other accepts, too
 			return err

@@ -12,6 +12,7 @@ const (
 	Relay    = "relay"    // a client's and an upstream's, between two messages
 	Upgraded = "upgraded" // a client's and an upstream's after an upgrade of HTTP/1.1, between two messages
 	Upstream = "upstream" // an idle one of a pool
+	Tickets  = "tickets"  // no connection: a listener's keys of TLS sessions
 )
 
 // Record is a connection at rest, with its descriptors, which stay open until its owner hears what becomes of it. Exactly one
@@ -73,6 +74,12 @@ type Pooled struct {
 	Cluster  string `json:"cluster"`
 	Endpoint string `json:"endpoint"`
 	Requests int    `json:"requests,omitempty"` // that it has carried
+}
+
+// TicketKeys is the state of Tickets.
+type TicketKeys struct {
+	Keys [][]byte      `json:"keys"` // the first is in use
+	Age  time.Duration `json:"age"`  // nanoseconds that it has been so
 }
 
 // Encode makes a Record's State of one of the states.

@@ -18,11 +18,13 @@ import (
 
 // TestRotation: a new key is in use at once, and tickets of the two before are still taken.
 func TestRotation(t *testing.T) {
-	s := &Server{log: slog.New(slog.DiscardHandler)}
-	s.current.Store(&snapshot{tickets: []TicketKey{newTicketKey()}})
+	const often = time.Hour
+	s := &Server{Spec: &Spec{Tickets: TicketSpec{Enabled: true, Rotate: config.Duration(often)}}, log: slog.New(slog.DiscardHandler)}
+	s.tickets.Store(newTickets())
+	due := s.Tickets().Since
 	var used []TicketKey
 	for i := range 5 {
-		now := s.TicketKeys()
+		now := s.Tickets().Keys
 		if len(now) != min(i+1, ticketKeys) {
 			t.Fatalf("%d keys after %d rotations", len(now), i)
 		}
@@ -32,7 +34,12 @@ func TestRotation(t *testing.T) {
 			}
 		}
 		used = append(used, now[0])
-		s.rotate(time.Now())
+		due = due.Add(often)
+		s.rotate(due.Add(-time.Second))
+		if len(s.Tickets().Keys) != len(now) || s.Tickets().Keys[0] != now[0] {
+			t.Error("a key was replaced before its time")
+		}
+		s.rotate(due)
 	}
 	for i := range used {
 		for j := range i {

@@ -1,7 +1,6 @@
 package secure
 
 import (
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -16,17 +15,10 @@ import (
 	"github.com/ringway/ringway/gateway/secure/acme"
 )
 
-// TicketKey is a key that session tickets are encrypted with.
-type TicketKey = [32]byte
-
-// ticketKeys is how many keys are kept: the one in use, and two of which tickets are still taken.
-const ticketKeys = 3
-
 // snapshot is all that loops need for handshakes. It never changes.
 type snapshot struct {
 	certificates []*certificate
 	authorities  *x509.CertPool // of clients' certificates; nil: none are asked for
-	tickets      []TicketKey    // the first is in use
 }
 
 // Server is the TLS of one listener, shared by the loops. A goroutine of it looks after files, ticket keys and proofs.
@@ -36,12 +28,12 @@ type Server struct {
 	name    string
 	log     *slog.Logger
 	current atomic.Pointer[snapshot]
+	tickets atomic.Pointer[Tickets]
 	stop    chan struct{}
 	refresh chan struct{} // look at the files now
 	closing sync.Once
 	ended   sync.WaitGroup
 	stamps  []stamp
-	rotated time.Time
 	staples map[string]*staple // by the certificate's file
 	refused map[string]string  // what was logged of files with proofs
 
@@ -54,8 +46,8 @@ type Server struct {
 type Options struct {
 	Listener string
 	Log      *slog.Logger
-	// Tickets are the keys of a process before, so that its sessions can be resumed; nil: new ones.
-	Tickets []TicketKey
+	// Tickets are the keys of a Server before, so that its sessions can be resumed; nil: new ones.
+	Tickets *Tickets
 	// Before is the Server that this one is to replace; nil: none. What it has got from an authority is shown until there is something else.
 	Before *Server
 	// ACME gets certificates, and has challenges that any listener answers; nil: there is none of that.
@@ -66,12 +58,11 @@ type Options struct {
 
 // NewServer loads the certificates. The error names the file.
 func NewServer(spec *Spec, o Options) (*Server, error) {
-	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), refresh: make(chan struct{}, 1), rotated: time.Now(), staples: map[string]*staple{}, refused: map[string]string{}}
-	keys := o.Tickets
-	if len(keys) == 0 {
-		keys = []TicketKey{newTicketKey()}
+	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), refresh: make(chan struct{}, 1), staples: map[string]*staple{}, refused: map[string]string{}}
+	if s.tickets.Store(o.Tickets); o.Tickets == nil {
+		s.tickets.Store(newTickets())
 	}
-	first, err := s.load(keys)
+	first, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("listeners.%s.tls: %w", o.Listener, err)
 	}
@@ -107,17 +98,9 @@ func (s *Server) Same(spec *Spec, names []string) bool {
 	return config.Equal(s.Spec, spec) && slices.Equal(s.names, names)
 }
 
-// TicketKeys are the keys in use, for a process that takes over.
-func (s *Server) TicketKeys() []TicketKey { return s.current.Load().tickets }
-
-func newTicketKey() (k TicketKey) {
-	_, _ = rand.Read(k[:]) // it does not fail
-	return k
-}
-
 // load reads all files.
-func (s *Server) load(tickets []TicketKey) (*snapshot, error) {
-	snap := &snapshot{tickets: tickets}
+func (s *Server) load() (*snapshot, error) {
+	snap := &snapshot{}
 	var all []error
 	for i := range s.Spec.Certificates {
 		c, err := loadCertificate(&s.Spec.Certificates[i], time.Now())
@@ -162,20 +145,9 @@ func (s *Server) keep() {
 				s.reloadChanged()
 			}
 			s.dropStale(now)
-			if now.Sub(s.rotated) >= s.Spec.Tickets.Rotate.Std() {
-				s.rotate(now)
-			}
+			s.rotate(now)
 		}
 	}
-}
-
-// rotate puts a new ticket key in use, and forgets the oldest.
-func (s *Server) rotate(now time.Time) {
-	next := *s.current.Load()
-	next.tickets = append([]TicketKey{newTicketKey()}, next.tickets...)
-	next.tickets = next.tickets[:min(len(next.tickets), ticketKeys)]
-	s.rotated = now
-	s.current.Store(&next)
 }
 
 // Terminator makes a loop's part. concurrent is its share of the handshakes at a time.

@@ -43,6 +43,7 @@ type Terminator struct {
 	patient  int // handshakes that may wait for a certificate on demand at a time
 	waiting  int // those that do
 	seen     *snapshot
+	tickets  *Tickets // that config has
 	config   *tls.Config
 	keys     map[string]*keyless.Client // by address
 }
@@ -120,8 +121,8 @@ func infoOf(s tls.ConnectionState) *Info {
 
 // current is the loop's configuration, made anew when the snapshot has changed.
 func (t *Terminator) current() *tls.Config {
-	snap := t.server.current.Load()
-	if snap == t.seen {
+	snap, tickets := t.server.current.Load(), t.server.tickets.Load()
+	if snap == t.seen && tickets == t.tickets {
 		return t.config
 	}
 	spec := t.server.Spec
@@ -146,12 +147,12 @@ func (t *Terminator) current() *tls.Config {
 	}
 	spec.Profile.apply(c)
 	if spec.Tickets.Enabled {
-		c.SetSessionTicketKeys(snap.tickets)
+		c.SetSessionTicketKeys(tickets.Keys)
 	}
 	if snap.authorities != nil {
 		askClients(c, t.n.Loop, spec.ClientAuth.Mode, snap.authorities)
 	}
-	t.seen, t.config = snap, c
+	t.seen, t.tickets, t.config = snap, tickets, c
 	return c
 }
 

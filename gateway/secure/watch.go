@@ -56,7 +56,7 @@ func (s *Server) reloadChanged() {
 	}
 	s.stamps = now
 	old := s.current.Load()
-	next, err := s.load(old.tickets)
+	next, err := s.load()
 	if err != nil {
 		s.log.Warn("certificate files have changed and are of no use; those in use are kept", "listener", s.name, "err", err)
 		return
