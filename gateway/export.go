@@ -193,7 +193,8 @@ func (x *export) offer(ctx context.Context, batch []outgoing, to process.Giver) 
 	return given, err
 }
 
-// Resume accepts, after an Export with what has stayed, or what a Held start left to others; it does nothing if that goes on.
+// Resume accepts, after an Export with what has stayed, or what a Held start left to others; it does nothing if that goes on. If it
+// fails, for lack of descriptors, nothing is accepted, and it may be called again.
 func (g *Gateway) Resume() error {
 	release, err := g.take(context.Background())
 	if err != nil {
@@ -205,15 +206,22 @@ func (g *Gateway) Resume() error {
 	}
 	g.shut = false
 	now := g.current()
+	var all []*assembly
 	for i, p := range now.parts {
 		a := &assembly{part: p, doors: map[string][]uint64{}}
+		all = append(all, a)
 		for _, name := range now.plan.names {
 			if err := g.rehang(a, p.named(name), name, false, i, len(now.parts), now.plan); err != nil {
-				a.discard(g.machine)
+				for _, a := range all {
+					a.discard(g.machine)
+				}
 				g.shut = true
 				return err
 			}
 		}
+	}
+	for _, a := range all {
+		p := a.part
 		p.loop.On(func() {
 			for _, m := range p.movers() {
 				m.Resume()
