@@ -228,6 +228,9 @@ func (tx *transaction) Close() {
 }
 
 func (tx *transaction) close(reusable bool) {
+	if tx.wait && tx.x.Request.Upgrade != nil { // it may accept at any moment, and would take our leaving for the client's end
+		tx.k.Abort()
+	}
 	tx.open, tx.wait = false, false
 	sent := tx.pump.stop(tx.x)
 	reusable = reusable && sent && !tx.tunnel
