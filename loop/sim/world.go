@@ -25,6 +25,7 @@ type World struct {
 	mu      sync.Mutex
 	now     int64
 	until   int64 // Run ends here
+	bound   int64 // a live clock stops here
 	mode    mode
 	holder  *Driver // the one that runs
 	drivers []*Driver
@@ -54,7 +55,7 @@ const never = math.MaxInt64
 
 // New makes a World in which time stands still: what is posted to loops runs, but no timer runs out and nothing travels.
 func New(cfg Config) *World {
-	w := &World{cfg: cfg, now: int64(time.Hour), dice: dice(cfg.Seed), root: dice(cfg.Seed ^ 0x5bd1e9955bd1e995)}
+	w := &World{cfg: cfg, now: int64(time.Hour), bound: never, dice: dice(cfg.Seed), root: dice(cfg.Seed ^ 0x5bd1e9955bd1e995)}
 	w.quiet = sync.NewCond(&w.mu)
 	w.net.w = w
 	w.trace.limit = cfg.Trace
@@ -125,6 +126,20 @@ func (w *World) Live() {
 	w.mode = live
 	for _, d := range w.drivers {
 		d.cond.Broadcast()
+	}
+}
+
+// Hold lets the clock of a live world go on for d at most until release is called: what other goroutines take part in meanwhile
+// must not cost the loops all the time that they jump over.
+func (w *World) Hold(d time.Duration) (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bound = w.now + int64(d)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.bound = never
+		w.wakeWaiters()
 	}
 }
 
@@ -301,7 +316,7 @@ func (w *World) await(d *Driver) {
 			break
 		}
 		next := w.next()
-		if next == never {
+		if next == never || next > w.bound {
 			d.cond.Wait()
 			continue
 		}
