@@ -66,7 +66,7 @@ sim: ## Run the whole gateway in SEEDS (10000) simulated worlds, from FROM on; m
 ifdef SEED
 	$(GO) test -count=1 -v -run 'TestSeeds$$' ./test/simtest -args -seed $(SEED)
 else
-	$(GO) test -count=1 -v -run 'TestSeeds$$' -timeout 2h ./test/simtest -args -seeds $(SEEDS) -from $(FROM)
+	$(GO) test -count=1 -v -run 'TestSeeds$$|TestHandOvers$$' -timeout 2h ./test/simtest -args -seeds $(SEEDS) -from $(FROM)
 endif
 
 fuzz: ## Run each fuzz target for FUZZTIME (10m).

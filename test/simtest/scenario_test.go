@@ -31,9 +31,13 @@ var (
 type scenario struct {
 	plan
 	w       *sim.World
-	g       *gateway.Gateway
+	g       *gateway.Gateway   // that serves
+	all     []*gateway.Gateway // in the order in which they were started
+	master  *master            // nil: the gateway has its sockets to itself
+	moved   int                // connections that went from one gateway to the next
 	log     bytes.Buffer
-	peers   *loop.Loop // clients and origins
+	logger  *slog.Logger // to log
+	peers   *loop.Loop   // clients and origins
 	net     *conn.Net
 	gateway conn.Address
 	line    conn.Address // of the layer 4 listener
@@ -76,7 +80,7 @@ type outcome struct {
 
 // run plays a seed to its end.
 func run(seed uint64, trace int) outcome {
-	s := &scenario{plan: draw(seed), rnd: rand.New(rand.NewPCG(seed, 0x7065657273))}
+	s := newScenario(seed)
 	s.world.Trace, s.world.Turns = max(trace, 50), 3_000_000
 	s.w = sim.New(s.world)
 	if err := s.start(); err != nil {
@@ -99,6 +103,10 @@ func run(seed uint64, trace int) outcome {
 	return o
 }
 
+func newScenario(seed uint64) *scenario {
+	return &scenario{plan: draw(seed), rnd: rand.New(rand.NewPCG(seed, 0x7065657273))}
+}
+
 func (s *scenario) outcome() outcome {
 	o := outcome{ends: map[string]int{}, problems: s.problems, trace: s.w.Trace(), log: s.log.String()}
 	for _, q := range s.calls {
@@ -109,9 +117,9 @@ func (s *scenario) outcome() outcome {
 
 // start sets the gateway, the origins and the clients up, while time stands still.
 func (s *scenario) start() error {
-	log := slog.New(slog.NewTextHandler(&s.log, nil))
+	s.logger = slog.New(slog.NewTextHandler(&s.log, nil))
 	cfg := loop.DefaultConfig(99, s.w.Driver)
-	cfg.Log = log
+	cfg.Log = s.logger
 	var err error
 	if s.peers, err = loop.Start(cfg); err != nil {
 		return err
@@ -140,12 +148,7 @@ func (s *scenario) start() error {
 			return err
 		}
 	}
-	spec, err := gateway.Load("plan", []byte(s.config))
-	if err != nil {
-		return err
-	}
-	machine := gateway.Machine{Name: "sim", Driver: s.w.Driver, NonBlocking: s.world.NonBlocking, Sockets: s.w.Sockets()}
-	if s.g, err = gateway.Start(context.Background(), spec, gateway.Options{Log: log, Machine: machine}); err != nil {
+	if s.g, err = s.startGateway(false); err != nil {
 		return err
 	}
 	if s.gateway, err = conn.NewAddress(s.g.Addr("web")); err != nil {
@@ -170,6 +173,26 @@ func (s *scenario) start() error {
 	return nil
 }
 
+// startGateway starts a gateway with the plan's configuration.
+func (s *scenario) startGateway(held bool) (*gateway.Gateway, error) {
+	spec, err := gateway.Load("plan", []byte(s.config))
+	if err != nil {
+		return nil, err
+	}
+	o := gateway.Options{
+		Log: s.logger, Held: held,
+		Machine: gateway.Machine{Name: "sim", Driver: s.w.Driver, NonBlocking: s.world.NonBlocking, Sockets: s.w.Sockets()},
+	}
+	if s.master != nil {
+		o.Listen = s.master.listen
+	}
+	g, err := gateway.Start(context.Background(), spec, o)
+	if err == nil {
+		s.all = append(s.all, g)
+	}
+	return g, err
+}
+
 // whatIsLeft checks what must hold when the clients have ended.
 func (s *scenario) whatIsLeft() {
 	s.peers.On(func() {
@@ -191,13 +214,15 @@ func (s *scenario) whatIsLeft() {
 
 // atRest checks that a gateway without clients holds nothing.
 func (s *scenario) atRest() {
-	u, tasks := s.g.Usage()
-	if u.Open > 0 || u.Blocks > 0 || u.Pipes > 0 || tasks > 0 {
-		s.problem("at rest the gateway holds %+v and %d tasks", u, tasks)
-	}
-	for _, l := range s.g.Snapshot().Loops {
-		if l.Panics > 0 {
-			s.problem("%d tasks panicked on loop %d", l.Panics, l.ID)
+	for i, g := range s.all {
+		u, tasks := g.Usage()
+		if u.Open > 0 || u.Blocks > 0 || u.Pipes > 0 || tasks > 0 {
+			s.problem("at rest gateway %d holds %+v and %d tasks", i, u, tasks)
+		}
+		for _, l := range g.Snapshot().Loops {
+			if l.Panics > 0 {
+				s.problem("%d tasks panicked on loop %d of gateway %d", l.Panics, l.ID, i)
+			}
 		}
 	}
 	s.peers.On(func() {
@@ -212,8 +237,10 @@ func (s *scenario) stop() {
 	s.w.Live()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := s.g.Drain(ctx); err != nil {
-		s.problem("drain: %v", err)
+	for i, g := range s.all {
+		if err := g.Drain(ctx); err != nil {
+			s.problem("drain of gateway %d: %v", i, err)
+		}
 	}
 	s.peers.Stop(time.Second)
 	if err := s.peers.Wait(); err != nil {
