@@ -15,9 +15,10 @@ func (g *Gateway) healthMetrics() (all []metrics.ClusterHealth) {
 	reports := g.health.Reports()
 	for _, name := range slices.Sorted(maps.Keys(reports)) {
 		st, _ := g.standings.of(name)
+		shares := st.shares()
 		c := metrics.ClusterHealth{Name: name, Healthy: uint64(st.Healthy), Panic: st.Panic}
 		for _, e := range reports[name].Endpoints {
-			m := metrics.EndpointHealth{Name: e.Name, Healthy: e.State == health.Healthy, Turns: e.Turned, Share: float64(st.share(e.Name)) / health.Whole}
+			m := metrics.EndpointHealth{Name: e.Name, Healthy: e.State == health.Healthy, Turns: e.Turned, Share: float64(shares[e.Name]) / health.Whole}
 			for _, k := range e.Checks {
 				m.Checks = append(m.Checks, metrics.EndpointCheck{Kind: string(k.Kind), Healthy: k.State == health.Healthy, Good: k.Good, Failed: k.Failed,
 					Sum: k.Sum, Smoothed: k.Smoothed, P50: k.P50, P99: k.P99, Loss: k.Loss})
@@ -69,8 +70,9 @@ func (g *Gateway) healthStatus() []ClusterHealth {
 	for name, r := range g.health.Reports() {
 		st, _ := g.standings.of(name)
 		c := ClusterHealth{Cluster: name, Endpoints: st.Of, Healthy: st.Healthy, Panic: st.Panic}
+		shares := st.shares()
 		for i := range r.Endpoints {
-			c.Each = append(c.Each, endpointHealth(&r.Endpoints[i], st))
+			c.Each = append(c.Each, endpointHealth(&r.Endpoints[i], shares[r.Endpoints[i].Name]))
 		}
 		out = append(out, c)
 	}
@@ -78,8 +80,8 @@ func (g *Gateway) healthStatus() []ClusterHealth {
 	return out
 }
 
-func endpointHealth(e *health.EndpointReport, st published) EndpointHealth {
-	h := EndpointHealth{Address: e.Name, State: string(e.State), Since: e.Since, Reason: e.Reason, Share: st.share(e.Name)}
+func endpointHealth(e *health.EndpointReport, share int) EndpointHealth {
+	h := EndpointHealth{Address: e.Name, State: string(e.State), Since: e.Since, Reason: e.Reason, Share: share}
 	for _, k := range e.Checks {
 		h.Checks = append(h.Checks, EndpointCheck{Kind: string(k.Kind), State: string(k.State), Good: k.Good, Failed: k.Failed, Failure: k.Failure,
 			Smoothed: k.Smoothed.Seconds(), Last: k.Last.Seconds(), P50: k.P50.Seconds(), P99: k.P99.Seconds(), Loss: k.Loss, Window: k.Window})

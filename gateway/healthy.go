@@ -32,15 +32,18 @@ func (s *standings) of(cluster string) (published, bool) {
 	return p, ok
 }
 
-// share is what an endpoint gets of its weight, in percent.
-func (p published) share(endpoint string) int {
+// shares are what endpoints get of their weights, in percent, by address. Who is drained gets nothing.
+func (p published) shares() map[string]int {
+	all := map[string]int{}
 	if p.of == nil {
-		return 0
+		return all
 	}
-	if i := slices.Index(p.of.Names(), endpoint); i >= 0 && p.of.Weights[i] > 0 {
-		return p.Shares[i]
+	for i, name := range p.of.Names() {
+		if p.of.Weights[i] > 0 {
+			all[name] = p.Shares[i]
+		}
 	}
-	return 0
+	return all
 }
 
 // newChecker makes the gateway's health checker, one for all loops.

@@ -191,8 +191,8 @@ func (g *Gateway) clusterStatus() []clusterStatus {
 	for name, s := range now.plan.spec.Clusters {
 		c := clusterStatus{Name: name, Balance: string(s.Balance.Policy), Overloaded: overloaded[name]}
 		r := now.plan.resolved[name]
-		for i, e := range s.Endpoints {
-			at := r.Addresses[i].String()
+		for i := range r.Addresses {
+			e, at := &s.Endpoints[r.Of[i]], r.Addresses[i].String()
 			es := endpointStatus{Address: e.Address, Resolved: at, Weight: r.Weights[i], Configured: e.Weight, Drained: r.Weights[i] == 0, Health: checked[[2]string{name, at}]}
 			if k := sums[[2]string{name, at}]; k != nil {
 				es.Requests, es.Retries, es.Connects, es.Idle, es.Active = k.Requests, k.Retries, k.Connects, k.Idle, k.Active

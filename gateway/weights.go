@@ -28,9 +28,9 @@ func (o overrides) of(cluster string, e *upstream.EndpointSpec) int {
 
 // apply gives r the weights that hold.
 func (o overrides) apply(r *upstream.Resolved, s *upstream.Spec) *upstream.Resolved {
-	weights := make([]int, len(s.Endpoints))
-	for i := range s.Endpoints {
-		weights[i] = o.of(r.Name, &s.Endpoints[i])
+	weights := make([]int, len(r.Of))
+	for i, of := range r.Of {
+		weights[i] = o.of(r.Name, &s.Endpoints[of])
 	}
 	if slices.Equal(weights, r.Weights) {
 		return r

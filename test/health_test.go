@@ -367,7 +367,7 @@ func TestHealthWeights(t *testing.T) {
 	})
 }
 
-// TestHealthOfNames: a name with several addresses is checked at the one that its requests go to, and at no other.
+// TestHealthOfNames: a name with several addresses is checked at those that its requests go to, and at no other.
 func TestHealthOfNames(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		t.Parallel()
@@ -377,12 +377,12 @@ func TestHealthOfNames(t *testing.T) {
 			t.Skipf("no permission to give a namespace names of its own: %v", err)
 		}
 		t.Cleanup(func() { _ = os.RemoveAll(folder) })
-		hosts := "fd78::1 both.test\n10.78.0.1 both.test\n10.78.0.3 both.test\nfd78::1e six.test\n127.0.0.1 localhost\n"
+		hosts := "fd78::1 both.test\n10.78.0.1 both.test\n10.78.0.3 both.test\nfd78::1e six.test\n10.78.0.1 all.test\n10.78.0.30 all.test\nfd78::1 all.test\n127.0.0.1 localhost\n"
 		if err := os.WriteFile(filepath.Join(folder, "hosts"), []byte(hosts), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		end := n.startPeer()
-		n.serveNames("10.78.0.1:8080", "[fd78::1e]:8080")
+		n.serveNames("10.78.0.1:8080", "10.78.0.30:8080", "[fd78::1]:8080", "[fd78::1e]:8080")
 		w := n.watch(driver, "out: {endpoints: ['both.test:8080', 'six.test:8080'], "+pings+"}")
 		w.wantMix(map[string]int{"10.78.0.1:8080": 3, "[fd78::1e]:8080": 3})
 		n.mute()
@@ -394,6 +394,12 @@ func TestHealthOfNames(t *testing.T) {
 		if did["10.78.0.1"].Requests == 0 || did["fd78::1"].Requests+did["10.78.0.3"].Requests != 0 {
 			t.Errorf("asked: %v", slices.Sorted(maps.Keys(did)))
 		}
+		n.startPeer()
+		w = n.watch(driver, "out: {endpoints: [{address: 'all.test:8080', addresses: all}], "+pings+"}")
+		w.wantMix(map[string]int{"10.78.0.1:8080": 2, "10.78.0.30:8080": 2, "[fd78::1]:8080": 2})
+		n.mute()
+		w.awaitState("out", "10.78.0.30:8080", "unhealthy")
+		w.wantMix(map[string]int{"10.78.0.1:8080": 3, "[fd78::1]:8080": 3})
 	})
 }
 

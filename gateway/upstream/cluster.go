@@ -3,10 +3,7 @@ package upstream
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ringway/ringway/conn"
@@ -35,7 +32,8 @@ type Resolved struct {
 	Name      string
 	Settings  Settings
 	TLS       *secure.Client // nil: plain
-	Hosts     []string       // of the endpoints, as they were written
+	Of        []int          // of each endpoint, its place in the specification, where a name may stand for several
+	Hosts     []string       // as they were written
 	Addresses []conn.Address
 	Weights   []int
 	order     []uint16
@@ -62,53 +60,24 @@ func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
 	}
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
-		r.Hosts = append(r.Hosts, e.Address)
-		a, err := resolve(ctx, e.Address)
+		all, err := e.resolve(ctx)
 		if err != nil {
 			return nil, errs.Wrapf(err, "clusters.%s.endpoints[%d]", name, i)
 		}
-		r.Addresses = append(r.Addresses, a)
-		r.Weights = append(r.Weights, e.Weight)
+		for _, a := range all {
+			r.Of, r.Hosts, r.Addresses, r.Weights = append(r.Of, i), append(r.Hosts, e.Address), append(r.Addresses, a), append(r.Weights, e.Weight)
+		}
+	}
+	if n := len(r.Addresses); n > MaxEndpoints {
+		return nil, fmt.Errorf("clusters.%s.endpoints: their names have %d addresses, and a cluster has at most %d endpoints", name, n, MaxEndpoints)
 	}
 	r.order = newOrder(r.Weights)
 	return r, nil
 }
 
-func resolve(ctx context.Context, address string) (conn.Address, error) {
-	if strings.HasPrefix(address, "unix:") {
-		return conn.NewAddress(address)
-	}
-	if _, err := netip.ParseAddrPort(address); err == nil {
-		return conn.NewAddress(address)
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return conn.Address{}, err
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return conn.Address{}, err
-	}
-	if len(ips) == 0 {
-		return conn.Address{}, fmt.Errorf("%s has no address", host)
-	}
-	best := ips[0].Unmap()
-	for _, ip := range ips { // an IPv4 address is preferred: a server that listens on one family listens on that
-		if ip.Unmap().Is4() {
-			best = ip.Unmap()
-			break
-		}
-	}
-	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return conn.Address{}, err
-	}
-	return conn.AddressOf(netip.AddrPortFrom(best, uint16(n)))
-}
-
 // Same reports whether r and o say the same.
 func (r *Resolved) Same(o *Resolved) bool {
-	return r != nil && o != nil && r.Settings == o.Settings && slices.Equal(r.Weights, o.Weights) && r.TLS.Same(o.TLS) && slices.Equal(r.Hosts, o.Hosts) &&
+	return r != nil && o != nil && r.Settings == o.Settings && slices.Equal(r.Weights, o.Weights) && r.TLS.Same(o.TLS) && slices.Equal(r.Hosts, o.Hosts) && slices.Equal(r.Of, o.Of) &&
 		slices.EqualFunc(r.Addresses, o.Addresses, func(a, b conn.Address) bool { return a.String() == b.String() })
 }
 

@@ -120,15 +120,16 @@ func (s *Spec) validateHealth(c *config.Check) {
 
 // EndpointSpec is one server: "host:port", or an address with a weight.
 type EndpointSpec struct {
-	Address string `yaml:"address" config:"required" doc:"host:port or unix:/path; a name is resolved at the start."`
-	Weight  int    `yaml:"weight" doc:"Its share of the requests, in proportion to the others'."`
+	Address   string        `yaml:"address" config:"required" doc:"host:port or unix:/path; a name is resolved at the start and at each reload."`
+	Weight    int           `yaml:"weight" doc:"Its share of the requests, in proportion to the others'."`
+	Addresses NameAddresses `yaml:"addresses" doc:"Which addresses of a name are used: one, of IPv4 if there is any; or all, each as an endpoint of that weight."`
 }
 
 // MaxWeight is the largest weight of an endpoint.
 const MaxWeight = 1000
 
-// SetDefaults gives an endpoint the weight 1.
-func (e *EndpointSpec) SetDefaults() { e.Weight = 1 }
+// SetDefaults gives an endpoint the weight 1, and takes one address of a name.
+func (e *EndpointSpec) SetDefaults() { e.Weight, e.Addresses = 1, OneAddress }
 
 // FromScalar takes the short form.
 func (e *EndpointSpec) FromScalar(s string) error {

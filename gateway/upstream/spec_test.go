@@ -2,6 +2,9 @@ package upstream
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,5 +71,30 @@ func TestResolve(t *testing.T) {
 	s.Endpoints[0].Address = "no-such-name.invalid:80"
 	if _, err := Resolve(ctx, "c", s); err == nil {
 		t.Error("a name that has no address was resolved")
+	}
+}
+
+func TestNameAddresses(t *testing.T) {
+	parse := func(words ...string) (all []netip.Addr) {
+		for _, w := range words {
+			all = append(all, netip.MustParseAddr(w))
+		}
+		return all
+	}
+	for _, test := range []struct {
+		which    NameAddresses
+		in, want []netip.Addr
+	}{
+		{OneAddress, parse("::1", "10.0.0.2", "10.0.0.1"), parse("10.0.0.2")},
+		{OneAddress, parse("::2", "::1"), parse("::2")},
+		{OneAddress, parse("::ffff:10.0.0.1"), parse("10.0.0.1")},
+		{OneAddress, nil, nil},
+		{AllAddresses, parse("::1", "10.0.0.2", "10.0.0.1", "::ffff:10.0.0.2"), parse("10.0.0.1", "10.0.0.2", "::1")},
+		{AllAddresses, nil, nil},
+	} {
+		in := fmt.Sprint(test.in)
+		if got := test.which.of(test.in); !slices.Equal(got, test.want) {
+			t.Errorf("%s of %s: %v, want %v", test.which, in, got, test.want)
+		}
 	}
 }
