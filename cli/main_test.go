@@ -90,22 +90,32 @@ func start(t *testing.T, args ...string) *child {
 // awaitLine reads the child's output until a line matches, and returns its submatches.
 func (c *child) awaitLine(pattern string) []string {
 	c.t.Helper()
-	re := regexp.MustCompile(pattern)
+	return c.awaitLines(pattern)[0]
+}
+
+// awaitLines is awaitLine for several, which may come in any order: a master and its worker write to the same place.
+func (c *child) awaitLines(patterns ...string) [][]string {
+	c.t.Helper()
+	found, left := make([][]string, len(patterns)), len(patterns)
 	limit := time.After(patience)
-	for {
+	for left > 0 {
 		select {
 		case line, ok := <-c.out:
 			if !ok {
-				c.t.Fatalf("the child ended without a line like %s:\n%s", pattern, strings.Join(c.rest, "\n"))
+				c.t.Fatalf("the child ended without lines like %q:\n%s", patterns, strings.Join(c.rest, "\n"))
 			}
 			c.rest = append(c.rest, line)
-			if m := re.FindStringSubmatch(line); m != nil {
-				return m
+			for i, pattern := range patterns {
+				if m := regexp.MustCompile(pattern).FindStringSubmatch(line); m != nil && found[i] == nil {
+					found[i] = m
+					left--
+				}
 			}
 		case <-limit:
-			c.t.Fatalf("no line like %s in %v:\n%s", pattern, patience, strings.Join(c.rest, "\n"))
+			c.t.Fatalf("no lines like %q in %v:\n%s", patterns, patience, strings.Join(c.rest, "\n"))
 		}
 	}
+	return found
 }
 
 func (c *child) signal(s syscall.Signal) {

@@ -256,7 +256,7 @@ func TestMasterSignals(t *testing.T) {
 	addr, asked, _ := slowOrigin(t)
 	file := write(t, "gateway.yaml", fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{name: a, cluster: site}]}}\nclusters: {site: {endpoints: [%q]}}\n", addr))
 	c := start(t, "run", "-c", file)
-	web := c.awaitLine(`listening.* address=(127\.0\.0\.1:\d+)`)[1]
+	web := c.awaitLines(`listening.* address=(127\.0\.0\.1:\d+)`, "a worker is ready")[0][1]
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -264,10 +264,8 @@ func TestMasterSignals(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Replace(string(text), "name: a", "name: b", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.awaitLine("a worker is ready")
 	c.signal(syscall.SIGHUP)
-	c.awaitLine(`changed.* what=.*b`)
-	c.awaitLine("reloaded")
+	c.awaitLines(`changed.* what=.*b`, "reloaded")
 	c.signal(syscall.SIGUSR2)
 	c.awaitLine("this master is a new program")
 	slow := ask("http://" + web + "/slow")
