@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -302,6 +303,48 @@ func TestH2Broken(t *testing.T) {
 		})
 		if c, g := p.metric(`ringway_listener_http2_resets_total{listener="web",side="client"`), p.metric(`ringway_listener_http2_resets_total{listener="web",side="gateway"`); c != 2 || g != 1 {
 			t.Errorf("%v resets of the client's were counted, %v of the gateway's", c, g)
+		}
+	})
+}
+
+// TestH2Priorities: of responses that wait for a window, the more urgent goes first, whichever way its client has said that
+// (RFC 9218), or its origin.
+func TestH2Priorities(t *testing.T) {
+	origin := serveGo(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" {
+			w.Header().Set("Priority", r.URL.RawQuery)
+		}
+		w.Header().Set("Content-Length", "1000") // with its head in one write
+		_, _ = w.Write(make([]byte, 1000))
+	}))
+	eachDriver(t, func(t *testing.T, driver string) {
+		p := start(t, driver, oneCluster(origin, "", ""), options{loops: 1})
+		for _, c := range []struct{ name, path, field, update string }{
+			{"by field", "/", "u=0", ""}, {"by PRIORITY_UPDATE", "/", "u=7", "u=0"}, {"by the origin", "/?u=0", "u=7", ""},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				f := dialFrames(t, p.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+				f.must(f.request(1, "GET", "/", true, "priority", "u=5"))
+				f.must(f.request(3, "GET", c.path, true, "priority", c.field))
+				if c.update != "" {
+					f.must(f.fr.WriteRawFrame(0x10, 0, 0, append([]byte{0, 0, 0, 3}, c.update...)))
+				}
+				all := map[uint32]*told{}
+				for all[1] == nil || all[3] == nil {
+					fr, err := f.next()
+					f.must(err)
+					f.note(all, fr)
+				}
+				time.Sleep(100 * time.Millisecond) // for the bodies
+				f.must(f.fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 60000}))
+				for !all[1].ended || !all[3].ended {
+					fr, err := f.next()
+					f.must(err)
+					if f.note(all, fr); len(all[1].body) > 0 && !all[3].ended {
+						t.Fatal("the less urgent one came first")
+					}
+				}
+			})
 		}
 	})
 }
