@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/observe/applog"
@@ -202,11 +204,31 @@ func inOurWords(err error, wanted []Wanted) error {
 	return refused.Err
 }
 
+// readTimeout bounds what reading a file may take.
+const readTimeout = 10 * time.Second
+
+// readBy reads the configuration file. Where the worker's user may not, because the file is for the master's alone, the master does.
+func (s *Service) readBy(master *process.Client) func() (Source, error) {
+	if s.o.Read == nil {
+		return nil
+	}
+	return func() (Source, error) {
+		source, err := s.o.Read()
+		if !errors.Is(err, fs.ErrPermission) {
+			return source, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+		defer cancel()
+		c, err := master.ReadConfig(ctx)
+		return Source{Name: c.Name, Text: c.Bytes}, err
+	}
+}
+
 // hooks have operators' requests carried out by way of the master: only it can end the process for good, and it has to know which
 // configuration a worker after this one is to have.
 func (s *Service) hooks(master *process.Client) Hooks {
 	return Hooks{
-		Read:    s.o.Read,
+		Read:    s.readBy(master),
 		Upgrade: master.Upgrade,
 		Master:  masterOf(master),
 		Drain:   master.Drain,

@@ -77,6 +77,15 @@ func (c *Client) Close() {
 	}
 }
 
+// ReadConfig is the configuration as the master finds it on disk. Only a worker may ask.
+func (c *Client) ReadConfig(ctx context.Context) (Config, error) {
+	m, _, err := link.Ask[*message.Config](ctx, c.link(), &message.ReadConfig{})
+	if err != nil {
+		return Config{}, err
+	}
+	return *m, nil
+}
+
 // ReloadRequest says what to reload.
 type ReloadRequest struct {
 	// Config is the configuration to go over to; nil for the file as it is now.

@@ -20,8 +20,8 @@ import (
 type MasterOptions struct {
 	Product string // the program and its version
 	Log     *slog.Logger
-	// Config reads the configuration. It is called at the start, for a reload and for an upgrade. That it is valid is for
-	// the worker to say.
+	// Config reads the configuration. It is called at the start, for a reload and for an upgrade, and when a worker asks for it, then
+	// on another goroutine. That it is valid is for the worker to say.
 	Config func() (Config, error)
 	// Executable is the program that an upgrade goes over to; empty for the path that this one was started from.
 	Executable string

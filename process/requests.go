@@ -92,6 +92,12 @@ func (m *master) workerHandler(c *child) link.Handler {
 			return m.onMaster(ctx, func() { m.ready(c, msg) })
 		case *message.Failed:
 			return m.onMaster(ctx, func() { m.handle(lifecycle.WorkerFailed{Worker: c.id, Reason: msg.Text}) })
+		case *message.ReadConfig:
+			config, err := m.o.Config()
+			if err != nil {
+				return link.Refuse(message.ReasonFailed, err)
+			}
+			return link.Reply{Message: &config}
 		}
 		return m.operate(ctx, d.Message)
 	}

@@ -15,13 +15,14 @@ import (
 	"github.com/ringway/ringway/observe/admin"
 )
 
-// startOperated starts a gateway whose admin API has a token. control is the path of its control socket; empty for the default one.
-func startOperated(t *testing.T, driver, control string) *process {
+// startOperated starts a gateway whose admin API has a token. control is the path of its control socket, empty for the default one;
+// more are further keys of process.
+func startOperated(t *testing.T, driver, control string, more ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "gateway.yaml")
 	text := fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{filters: [{respond: {body: ok}}]}]}}\n"+
-		"admin: {address: '127.0.0.1:0', token: a-token-of-some-length}\nruntime: {driver: %s, loops: 1}\nprocess: {control: %q}\n", driver, control)
+		"admin: {address: '127.0.0.1:0', token: a-token-of-some-length}\nruntime: {driver: %s, loops: 1}\nprocess: {%s}\n", driver, strings.Join(append(more, fmt.Sprintf("control: %q", control)), ", "))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -159,4 +160,30 @@ func TestUpgradeByFile(t *testing.T) {
 	if code := p.wait(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
+}
+
+// TestReloadByUnprivilegedWorker: a worker whose user may not read the configuration file reloads it all the same, since its master may.
+func TestReloadByUnprivilegedWorker(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to start a worker as another user")
+	}
+	eachDriver(t, func(t *testing.T, driver string) {
+		p := startOperated(t, driver, "", "user: nobody")
+		text, err := os.ReadFile(p.cmd.Args[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p.cmd.Args[3], []byte(strings.Replace(string(text), "body: ok", "body: changed", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := p.command("reload", "--admin", p.admin); err != nil || !strings.Contains(out, "ok -> changed") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if err := os.WriteFile(p.cmd.Args[3], []byte("listeners: {web: {adress: x}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := p.command("reload", "--admin", p.admin); err == nil || !strings.Contains(out, `did you mean "address"?`) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 }

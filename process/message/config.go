@@ -124,3 +124,10 @@ func (m *Reloaded) parse(r *reader) {
 		}
 	}
 }
+
+// ReadConfig asks a master for the configuration as it is on disk, which a worker with fewer privileges may not be able to read. It is
+// answered by Config.
+type ReadConfig struct{ nothing }
+
+// Type is TypeReadConfig.
+func (*ReadConfig) Type() Type { return TypeReadConfig }

@@ -46,6 +46,7 @@ const (
 	TypeUpgrade      Type = 66
 	TypeAdopt        Type = 67
 	TypeAdopted      Type = 68
+	TypeReadConfig   Type = 69
 )
 
 // known makes an empty message of each type that this version understands.
@@ -75,6 +76,7 @@ var known = map[Type]func() Message{
 	TypeUpgrade:       func() Message { return new(Upgrade) },
 	TypeAdopt:         func() Message { return new(Adopt) },
 	TypeAdopted:       func() Message { return new(Adopted) },
+	TypeReadConfig:    func() Message { return new(ReadConfig) },
 }
 
 // Types are the types that this version understands, in order.

@@ -24,7 +24,7 @@ func samples() []Message {
 		&Listeners{Sockets: []Socket{socket, other}}, &ready, &Failed{Text: "cannot"},
 		&Reload{Config: &config, Preview: true, IfHash: "abc"},
 		&Reloaded{Hash: "abc", Diff: "+ route", Listeners: []ListenerKey{key}, DrainTimeout: 5},
-		&Drain{}, &Drain{Last: true}, &Status{Brief: true}, &Stop{}, &Reopen{}, &Resume{}, &HandOver{Give: true},
+		&Drain{}, &Drain{Last: true}, &Status{Brief: true}, &ReadConfig{}, &Stop{}, &Reopen{}, &Resume{}, &HandOver{Give: true},
 		&Records{Connections: []Record{{ID: 1, Kind: "http1.client", Listener: "web", State: []byte{0, 1}, Descriptors: 1}, {Kind: "tcp.relay", Descriptors: 2}}},
 		&Taken{Refused: []uint64{0, 9}}, &Commit{}, &End{},
 		&Status{}, &StatusAnswer{State: "ready", JSON: []byte("{}")}, &Upgrade{}, &Adopt{},
