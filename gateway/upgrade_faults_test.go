@@ -225,3 +225,59 @@ func TestUpgradeNotAllowedOverHTTP2(t *testing.T) {
 		t.Errorf("answered by %q", h)
 	}
 }
+
+// TestUpgradeOutlivesItsRoots: a tunnel goes on when its endpoint or its listener is no more, the latter until the time to drain is
+// over, and when loops come and go.
+func TestUpgradeOutlivesItsRoots(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		w := &way{driver: d}
+		up := w.switches(t, func(c *client) { _, _ = io.Copy(c, c.br) })
+		text := site(d, 2, "", quoted(up), ", other: {address: '127.0.0.1:0', routes: [{cluster: out}]}")
+		text = strings.Replace(text, "drain_timeout: 10s", "drain_timeout: 1s", 1)
+		r := startWith(t, text)
+		r.addr = r.g.Addr("other")
+		var all []*client
+		for range 8 { // on both loops
+			c := r.dial()
+			c.upgrade()
+			all = append(all, c)
+		}
+		goOn := func(what string) {
+			t.Helper()
+			for _, c := range all {
+				if c.send("more"); c.body(4) != "more" {
+					t.Errorf("a tunnel does not go on after %s", what)
+				}
+			}
+		}
+		other := named(t, "x")
+		text = strings.Replace(text, up, other, 1)
+		r.reload(text)
+		goOn("its endpoint has left the cluster")
+		r.reload(strings.Replace(text, "loops: 2", "loops: 3", 1))
+		goOn("another loop has come")
+		r.reload(text)
+		goOn("that loop has gone")
+		text = strings.Replace(text, ", other: {address: '127.0.0.1:0', routes: [{cluster: out}]}", "", 1)
+		r.reload(text)
+		goOn("its listener has")
+		for _, c := range all {
+			c.wantReset()
+		}
+
+		r = startWith(t, site(d, 2, "", quoted(up), ""))
+		all = nil
+		for range 8 { // on both loops
+			c := r.dial()
+			c.upgrade()
+			all = append(all, c)
+		}
+		r.reload(site(d, 1, "", quoted(up), ""))
+		goOn("its loop has gone")
+		for _, c := range all {
+			c.finish()
+			c.wantEnd("")
+		}
+		r.wantTunnels(8, metrics.Finished)
+	})
+}

@@ -139,9 +139,14 @@ func (c *client) finish() {
 }
 
 // tunnels are the counters of the listener "in".
-func (r *rig) tunnels() metrics.TunnelCounters {
+func (r *rig) tunnels() (sum metrics.TunnelCounters) {
 	s := r.g.Snapshot()
-	return s.Listeners[0].Tunnels
+	for i := range s.Listeners {
+		if s.Listeners[i].Name == "in" {
+			sum.Add(&s.Listeners[i].Tunnels)
+		}
+	}
+	return sum
 }
 
 // wantTunnels waits until n tunnels have ended so, none in any other way, and none is open.
