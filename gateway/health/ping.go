@@ -103,8 +103,12 @@ func (p *pinger) pause(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(reopenPause):
-		return p.open()
 	}
+	err := p.open()
+	if err == nil && p.prober == nil { // the addresses' family is gone
+		err = p.refused[0]
+	}
+	return err
 }
 
 // discard frees what was opened of a pinger that does not run.
