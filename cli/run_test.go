@@ -115,26 +115,31 @@ func ask(url string) <-chan string {
 	return got
 }
 
-// SIGTERM lets the request in flight finish, takes no new one, and ends with 0.
+// SIGTERM lets the request in flight finish, takes no new one, and ends with 0: with a master and without one.
 func TestRunDrains(t *testing.T) {
 	t.Parallel()
-	addr, asked, release := slowOrigin(t)
-	c := start(t, "run", "--listen", "127.0.0.1:0", "--to", addr)
-	web := c.awaitLine(`listening.* address=(127\.0\.0\.1:\d+)`)[1]
-	if _, body := get(t, "http://"+web+"/x"); body != "GET /x" {
-		t.Errorf("got %q", body)
-	}
-	slow := ask("http://" + web + "/slow")
-	<-asked
-	c.signal(syscall.SIGTERM)
-	c.awaitLine("draining")
-	awaitRefusal(t, web)
-	release <- struct{}{}
-	if body := <-slow; body != "GET /slow" {
-		t.Errorf("the request in flight got %q", body)
-	}
-	if status, output := c.awaitEnd(); status != 0 || !strings.Contains(output, "msg=drained") {
-		t.Errorf("status %d:\n%s", status, output)
+	for name, args := range map[string][]string{"master": nil, "alone": {"--foreground-worker"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, asked, release := slowOrigin(t)
+			c := start(t, append([]string{"run", "--listen", "127.0.0.1:0", "--to", addr}, args...)...)
+			web := c.awaitLine(`listening.* address=(127\.0\.0\.1:\d+)`)[1]
+			if _, body := get(t, "http://"+web+"/x"); body != "GET /x" {
+				t.Errorf("got %q", body)
+			}
+			slow := ask("http://" + web + "/slow")
+			<-asked
+			c.signal(syscall.SIGTERM)
+			c.awaitLine("draining")
+			awaitRefusal(t, web)
+			release <- struct{}{}
+			if body := <-slow; body != "GET /slow" {
+				t.Errorf("the request in flight got %q", body)
+			}
+			if status, output := c.awaitEnd(); status != 0 || !strings.Contains(output, "msg=drained") {
+				t.Errorf("status %d:\n%s", status, output)
+			}
+		})
 	}
 }
 
