@@ -148,6 +148,24 @@ func TestUpgradeIdle(t *testing.T) {
 	})
 }
 
+// TestUpgradeIdleUnread: what a side does not take is no sign of life, and holds nothing up at the end.
+func TestUpgradeIdleUnread(t *testing.T) {
+	eachWay(t, func(t *testing.T, w *way) {
+		r := w.start(t, with{listener: "timeouts: {tunnel: 300ms}"}, w.switches(t, func(c *client) {
+			chunk := strings.Repeat("x", 1<<20)
+			for {
+				if _, err := io.WriteString(c, chunk); err != nil {
+					return
+				}
+			}
+		}))
+		c := w.dial(r)
+		c.upgrade()
+		r.wantTunnels(1, metrics.IdleTimeout)
+		r.rest()
+	})
+}
+
 // TestUpgradeRefused: a server that will not is an ordinary one, and the connection goes on.
 func TestUpgradeRefused(t *testing.T) {
 	eachWay(t, func(t *testing.T, w *way) {

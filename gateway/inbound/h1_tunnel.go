@@ -52,6 +52,7 @@ func (r *h1Request) tunnel() {
 	if end != metrics.Finished && end != metrics.IdleTimeout {
 		s.c.Abort()
 	}
+	s.c.SetWriteTimeout(closeTime) // for a last message that the client does not take
 	r.DropResponse()
 }
 

@@ -67,7 +67,7 @@ func (t *tunnel) parted() {
 	case conn.RelayIdle:
 		end = metrics.IdleTimeout
 	case conn.RelayStopped:
-		if t.h.draining {
+		if end = metrics.IdleTimeout; t.h.draining { // otherwise it was at rest with what a side would not take
 			end = metrics.Drained
 		}
 	}

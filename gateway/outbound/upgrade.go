@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"time"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
@@ -119,11 +120,15 @@ func (tx *transaction) Take() *upstream.Conn {
 	return k
 }
 
+// closeTime bounds the sending of a last message that the server does not take.
+const closeTime = time.Second
+
 // endTunnel breaks the connection off, unless both directions have ended or were silent; sent says that the client's has.
 func (tx *transaction) endTunnel(sent bool) {
 	defer func() { tx.tunnel, tx.back = false, nil }()
 	switch cause := tx.x.Task.Cause(); {
 	case sent && tx.back.Complete(), cause == exchange.ErrSilent:
+		tx.k.SetWriteTimeout(closeTime)
 		return
 	case cause == nil && tx.body.Err() != nil, errs.CodeOf(cause) == errs.UpstreamReset:
 		tx.k.Endpoint.Counters.CountError(errReset)
