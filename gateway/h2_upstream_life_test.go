@@ -171,6 +171,56 @@ func TestHTTP2UpstreamGivesBack(t *testing.T) {
 	}
 }
 
+// TestHTTP2UpstreamGivesStreamsBack: a request whose body is still coming, over HTTP/2, is sent again from its beginning, and goes on.
+func TestHTTP2UpstreamGivesStreamsBack(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		begun := make(chan string, 2)
+		r := start(t, d, with{cluster: overH2}, frames(t, func(k *framed, nth int) {
+			body := ""
+			for {
+				switch f := k.next().(type) {
+				case nil:
+					return
+				case *http2.DataFrame:
+					if body += string(f.Data()); body == "first, " {
+						begun <- body
+						if nth == 1 {
+							_ = k.WriteGoAway(0, http2.ErrCodeNo, nil)
+						}
+					}
+					if f.StreamEnded() {
+						k.answer(f.StreamID, body)
+					}
+				}
+			}
+		}))
+		transport := &http.Transport{Protocols: new(http.Protocols)}
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		defer transport.CloseIdleConnections()
+		body, feed := io.Pipe()
+		go func() {
+			_, _ = io.WriteString(feed, "first, ")
+			<-begun
+			<-begun // once more
+			_, _ = io.WriteString(feed, "then the rest")
+			_ = feed.Close()
+		}()
+		req, _ := http.NewRequest("POST", "http://"+r.addr+"/", body)
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if string(got) != "first, then the rest" || err != nil {
+			t.Errorf("%s %q, %v", resp.Status, got, err)
+		}
+		_ = resp.Body.Close()
+		if u := r.upstream(); u.Connects != 2 || u.Refused != 1 {
+			t.Errorf("%+v", u)
+		}
+	})
+}
+
 // TestHTTP2UpstreamDies: what becomes of requests when a connection or a stream ends under them.
 func TestHTTP2UpstreamDies(t *testing.T) {
 	const get, post = "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"

@@ -27,6 +27,13 @@ type Prompt interface {
 	Prompt() bool
 }
 
+// Resumable is a Body that is as it was after the task was cancelled that waited for it: another may read on. Of others only the
+// cancellation's cause comes from then on.
+type Resumable interface {
+	Body
+	Resumable()
+}
+
 // Splicer is a Body whose bytes can pass inside the kernel. Filters that transform a body hide it by wrapping.
 type Splicer interface {
 	Body

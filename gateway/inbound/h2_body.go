@@ -180,6 +180,9 @@ func (b *h2Body) wait() error {
 	return err
 }
 
+// Resumable says that nothing is lost when the task is cancelled that waits.
+func (b *h2Body) Resumable() {}
+
 // CancelWait ends the wait.
 func (b *h2Body) CancelWait(t *loop.Task) { t.Loop().Ready(t) }
 

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"errors"
 	"io"
 
 	"github.com/ringway/ringway/buf"
@@ -65,7 +66,8 @@ func (r *replay) Next() ([]byte, error) {
 	}
 	p, err := r.body.Next()
 	if err != nil {
-		r.ended, r.broken = err == io.EOF, err != io.EOF
+		_, resumable := r.body.(exchange.Resumable)
+		r.ended, r.broken = err == io.EOF, err != io.EOF && !(resumable && errors.Is(err, errAnswered))
 		return nil, err
 	}
 	r.keep(p)
