@@ -44,6 +44,13 @@ func (g *Gateway) Import(all []process.Connection) (refused []uint64) {
 			}
 			continue
 		}
+		if c.Kind == handover.HealthOf {
+			if err := g.takeHealth(c); err != nil {
+				g.log.Debug("the old worker knows of endpoints what is of no use", "err", err)
+				refused = append(refused, c.ID)
+			}
+			continue
+		}
 		in, err := plan.understand(c)
 		if err != nil {
 			g.log.Debug("a connection stays with the old worker", "kind", c.Kind, "listener", c.Listener, "err", err)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -15,7 +16,7 @@ const importConfig = `
 listeners:
   web: {address: "127.0.0.1:0", routes: [{cluster: out}]}
   db: {address: "127.0.0.1:0", protocol: tcp, cluster: out}
-clusters: {out: {endpoints: ["127.0.0.1:9"]}}
+clusters: {out: {endpoints: ["127.0.0.1:9"], health_check: {tcp: {interval: 1h}}}}
 runtime: {driver: epoll, loops: 1}
 `
 
@@ -55,6 +56,9 @@ func TestImportRefuses(t *testing.T) {
 	pooled := func(cluster, endpoint string) []byte {
 		return handover.Encode(&handover.Pooled{Cluster: cluster, Endpoint: endpoint})
 	}
+	known := func(cluster, endpoint, kind string) []byte {
+		return handover.Encode(&handover.Health{Cluster: cluster, Known: []byte(fmt.Sprintf(`[{"address":%q,"checks":[{"kind":%q,"healthy":true}]}]`, endpoint, kind))})
+	}
 	for _, c := range []struct {
 		name  string
 		c     process.Connection
@@ -70,6 +74,13 @@ func TestImportRefuses(t *testing.T) {
 		{"upgraded with one descriptor", process.Connection{Kind: handover.Upgraded, Listener: "web", State: relay("out", "127.0.0.1:9")}, 1, false},
 		{"upgraded of no such endpoint", process.Connection{Kind: handover.Upgraded, Listener: "web", State: relay("out", "127.0.0.1:10")}, 2, false},
 		{"pooled", process.Connection{Kind: handover.Upstream, State: pooled("out", "127.0.0.1:9")}, 1, true},
+		{"health", process.Connection{Kind: handover.HealthOf, State: known("out", "127.0.0.1:9", "tcp")}, 0, true},
+		{"health of no such check", process.Connection{Kind: handover.HealthOf, State: known("out", "127.0.0.1:9", "icmp")}, 0, false},
+		{"health of no such endpoint", process.Connection{Kind: handover.HealthOf, State: known("out", "127.0.0.1:10", "tcp")}, 0, false},
+		{"health of no such cluster", process.Connection{Kind: handover.HealthOf, State: known("gone", "127.0.0.1:9", "tcp")}, 0, false},
+		{"health with a descriptor", process.Connection{Kind: handover.HealthOf, State: known("out", "127.0.0.1:9", "tcp")}, 1, false},
+		{"torn health", process.Connection{Kind: handover.HealthOf, State: []byte(`{"cluster":"out","known":[{]}`)}, 0, false},
+		{"health of nothing", process.Connection{Kind: handover.HealthOf, State: []byte(`{"cluster":"out"}`)}, 0, false},
 		{"unknown kind", process.Connection{Kind: "http9", Listener: "web", State: []byte(`{}`)}, 1, false},
 		{"no such listener", process.Connection{Kind: handover.HTTP1, Listener: "gone", State: []byte(`{}`)}, 1, false},
 		{"listener of another protocol", process.Connection{Kind: handover.HTTP1, Listener: "db", State: []byte(`{}`)}, 1, false},

@@ -99,7 +99,7 @@ func (s *Service) Drain(ctx context.Context, last bool) error {
 
 // Export gives the other worker the keys of TLS sessions, has it accept, and gives it what can go on there.
 func (s *Service) Export(ctx context.Context, to process.Giver) error {
-	if err := s.g.giveTickets(ctx, to); err != nil {
+	if err := errors.Join(s.g.giveTickets(ctx, to), s.g.giveHealth(ctx, to)); err != nil {
 		return err
 	}
 	if to.Alike() {

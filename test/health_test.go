@@ -403,7 +403,7 @@ func TestHealthOfNames(t *testing.T) {
 	})
 }
 
-// TestHealthUnderMaster: a reload keeps what is known, and workers of another user ping by what the master leaves them.
+// TestHealthUnderMaster: reloads and upgrades keep what is known, and workers of another user ping by what the master leaves them.
 func TestHealthUnderMaster(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		t.Parallel()
@@ -444,6 +444,11 @@ func TestHealthUnderMaster(t *testing.T) {
 			if !regexp.MustCompile(want).Match(out) {
 				t.Errorf("no %s in\n%s", want, out)
 			}
+		}
+		ringway("upgrade") // the worker after this one knows it, too
+		w.wantMix(map[string]int{well: 8})
+		if e := w.health("out")[mutes]; !e.Since.Equal(since) || e.State != "unhealthy" {
+			t.Errorf("after an upgrade %+v, it was so since %v", e, since)
 		}
 		n.mute()
 		w.awaitState("out", mutes, "healthy")

@@ -13,6 +13,7 @@ const (
 	Upgraded = "upgraded" // a client's and an upstream's after an upgrade of HTTP/1.1, between two messages
 	Upstream = "upstream" // an idle one of a pool
 	Tickets  = "tickets"  // no connection: a listener's keys of TLS sessions
+	HealthOf = "health"   // no connection: what is known of a cluster's endpoints
 )
 
 // Record is a connection at rest, with its descriptors, which stay open until its owner hears what becomes of it. Exactly one
@@ -80,6 +81,12 @@ type Pooled struct {
 type TicketKeys struct {
 	Keys [][]byte      `json:"keys"` // the first is in use
 	Age  time.Duration `json:"age"`  // nanoseconds that it has been so
+}
+
+// Health is the state of HealthOf.
+type Health struct {
+	Cluster string          `json:"cluster"`
+	Known   json.RawMessage `json:"known"` // a list of health.Known
 }
 
 // Encode makes a Record's State of one of the states.

@@ -26,6 +26,7 @@ type Checker struct {
 	loops   Loops
 	publish func()
 	changed chan struct{} // has a token when something is to be published or logged
+	learnt  chan chan struct{}
 
 	background context.Context
 	cancel     context.CancelFunc
@@ -71,7 +72,7 @@ type turn struct {
 
 // New makes a Checker that has nothing to check yet.
 func New(o Options) *Checker {
-	c := &Checker{log: o.Log, loops: o.Loops, publish: o.Publish, changed: make(chan struct{}, 1)}
+	c := &Checker{log: o.Log, loops: o.Loops, publish: o.Publish, changed: make(chan struct{}, 1), learnt: make(chan chan struct{})}
 	c.background, c.cancel = context.WithCancel(context.Background())
 	c.running.Go(c.follow)
 	return c
@@ -129,6 +130,9 @@ func (c *Checker) follow() {
 			c.logTurns()
 			c.weigh(time.Now())
 			c.publish()
+		case done := <-c.learnt:
+			c.publish()
+			close(done)
 		case <-tick.C:
 			if c.weigh(time.Now()) {
 				c.publish()

@@ -2,6 +2,7 @@ package health
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -215,6 +216,39 @@ func TestEndpointOfTwoKinds(t *testing.T) {
 	if e.turned != 2 || e.of(TCP) != nil {
 		t.Errorf("%+v", e)
 	}
+}
+
+// TestLearn: what one process has proved another takes over, and publishes before it goes on; its own results go from there.
+func TestLearn(t *testing.T) {
+	old, b := newBench(t), newBench(t)
+	old.adopt(pinged(t, "a", "", "127.0.0.1:1", "127.255.255.255:1"))
+	old.await("both are known", func() bool { k := old.Known()["a"]; return len(k) == 2 && !k[1].Checks[0].Healthy })
+	text, err := json.Marshal(old.Known()["a"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []Known
+	if err := json.Unmarshal(text, &known); err != nil {
+		t.Fatal(err)
+	}
+	slow := pinged(t, "a", "", "127.255.255.255:1", "127.0.0.2:1")
+	slow.Spec.ICMP.Interval = config.Duration(time.Hour) // nothing is found out here
+	slow.Weighing.By = ByLatency
+	b.adopt(slow)
+	before := b.published.Load()
+	known[1].Share = 0.25
+	if b.Learn("other", known) || b.Learn("a", known[:1]) || !b.Learn("a", known) || b.published.Load() == before {
+		t.Errorf("learnt, and published %d times", b.published.Load()-before)
+	}
+	r := b.Reports()["a"].Endpoints
+	if r[0].State != Unhealthy || !r[0].Since.Equal(known[1].Since) || !strings.Contains(r[0].Reason, "not permitted") || r[0].Share != 25 || r[1].State != Healthy {
+		t.Errorf("%+v", r)
+	}
+	if k := b.Known()["a"]; len(k) == 0 || k[0].Address != "127.255.255.255:1" || b.log.count("endpoint is") != 0 {
+		t.Errorf("%+v", k)
+	}
+	b.Checker.Close()
+	b.Learn("a", known) // does not wait for what has ended
 }
 
 func TestPingAddress(t *testing.T) {
