@@ -281,3 +281,30 @@ func TestUpgradeOutlivesItsRoots(t *testing.T) {
 		r.wantTunnels(8, metrics.Finished)
 	})
 }
+
+// TestUpgradeOfPost: what is asked for by another method than GET, as Docker does, cannot be asked for over HTTP/2.
+func TestUpgradeOfPost(t *testing.T) {
+	const attach = "POST /attach HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
+	up := origin(t, func(c *client) {
+		if h := c.head(); !strings.HasPrefix(h, "POST /attach ") {
+			t.Errorf("asked %q", h)
+		}
+		c.send("HTTP/1.1 101 UPGRADED\r\nContent-Type: application/x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+		_, _ = io.Copy(c, c.br)
+	})
+	r := start(t, Epoll, with{listener: "upgrades: [tcp]"}, up)
+	c := r.dial()
+	c.send("%s", attach)
+	if h := c.head(); h != "HTTP/1.1 101 UPGRADED\nConnection: Upgrade\nUpgrade: tcp\nContent-Type: application/x\n\n" {
+		t.Errorf("answered by %q", h)
+	}
+	if c.send("words"); c.body(5) != "words" {
+		t.Error("they did not come back")
+	}
+	r = start(t, Epoll, with{listener: "upgrades: [tcp]", cluster: overH2}, start(t, Epoll, with{listener: "upgrades: [tcp]"}, refusing(t)).addr)
+	c = r.dial()
+	c.send("%s", attach)
+	if h := c.head(); !strings.HasPrefix(h, "HTTP/1.1 501 ") {
+		t.Errorf("over HTTP/2 answered by %q", h)
+	}
+}

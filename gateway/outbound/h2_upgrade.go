@@ -18,17 +18,16 @@ import (
 // WebSocket key stays behind: it is for HTTP/1.1, and the inbound side needs it for its answer.
 func (c *call) openTunnel(f *header.Fields) (*h2.Stream, error) {
 	c.head.Method, c.head.Protocol = methodCONNECT, bytes.ToLower(c.x.Request.Upgrade)
-	hidden := -1
+	var hidden []int
 	for i := range f.Len() {
 		if name, _, ok := f.At(i); ok && header.EqualFold(name, ws.KeyField) {
 			f.Field(i).Flags |= header.Removed
-			hidden = i
-			break
+			hidden = append(hidden, i)
 		}
 	}
 	s, err := c.m.Open(&c.head, f, false)
-	if hidden >= 0 {
-		f.Field(hidden).Flags &^= header.Removed
+	for _, i := range hidden {
+		f.Field(i).Flags &^= header.Removed
 	}
 	return s, err
 }
@@ -40,6 +39,7 @@ func (c *call) accepted(m *http2.Message) {
 	x := c.x
 	c.tunnel = true
 	c.s.SetPatience(0)
+	m.DelID(header.ContentLength) // which has no meaning here (RFC 9110 §9.3.6), and must not stand in a 101
 	x.Request.Body, x.Request.ContentLength = x.Request.Tunnel, -1
 	x.Response = exchange.Response{Status: exchange.StatusTunnel, Fields: &m.Fields, Owner: c, Body: c.s, ContentLength: -1}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/gateway/upstream/h2"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/proto/http1"
 )
 
 // Handler carries exchanges to one cluster, on one loop. It stands at the end of a filter chain.
@@ -85,11 +86,13 @@ func (h *Handler) handle(x *exchange.Exchange) error {
 
 // try sends the request to one endpoint.
 func (h *Handler) try(x *exchange.Exchange, e *upstream.Endpoint, fresh bool) error {
-	take := e.Take
-	if x.Request.Upgrade != nil {
-		take = e.TakeTunnel
+	var c upstream.Carrier
+	var err error
+	if x.Request.Upgrade == nil {
+		c, err = e.Take(x.Task, fresh)
+	} else { // an extended CONNECT has no room for a method
+		c, err = e.TakeTunnel(x.Task, fresh, x.Request.Method == http1.GET)
 	}
-	c, err := take(x.Task, fresh)
 	switch {
 	case err != nil:
 		return err

@@ -8,17 +8,19 @@ import (
 	"github.com/ringway/ringway/loop"
 )
 
-// TakeTunnel is Take for a request that is to become a tunnel. A server that has chosen HTTP/2 by ALPN, and takes no tunnels on
-// its streams, is spoken with in HTTP/1.1, over a connection of its own.
-func (e *Endpoint) TakeTunnel(t *loop.Task, fresh bool) (Carrier, error) {
+// TakeTunnel is Take for a request that is to become a tunnel; on a stream of HTTP/2 it can only if stream says so. A server that has
+// chosen HTTP/2 by ALPN, and takes no tunnels on its streams, is spoken with in HTTP/1.1, over a connection of its own.
+func (e *Endpoint) TakeTunnel(t *loop.Task, fresh, stream bool) (Carrier, error) {
 	for again := false; ; again = true {
 		c, err := e.Take(t, fresh)
 		if err != nil || c.Multi == nil {
 			return c, err
 		}
-		allowed, err := e.tunnels(t, c.Multi)
-		if allowed {
-			return c, nil
+		if stream {
+			var allowed bool
+			if allowed, err = e.tunnels(t, c.Multi); allowed {
+				return c, nil
+			}
 		}
 		c.Multi.reserved--
 		c.Multi.Freed(c.Multi.Conn)
@@ -30,7 +32,7 @@ func (e *Endpoint) TakeTunnel(t *loop.Task, fresh bool) (Carrier, error) {
 			e.Counters.CountError(err)
 			return Carrier{}, err
 		case e.version != AutoHTTP:
-			return Carrier{}, errs.New(errs.NotImplemented, e.Name+" speaks HTTP/2 without extended CONNECT").Public("the upstream speaks HTTP/2, and takes no tunnels over that")
+			return Carrier{}, errs.New(errs.NotImplemented, e.Name+" speaks HTTP/2, and no extended CONNECT for this").Public("the upstream speaks HTTP/2, and takes no such tunnels over that")
 		default:
 			k, err := e.openHTTP1(t)
 			return Carrier{Conn: k}, err
