@@ -219,8 +219,10 @@ func loadH2(t *testing.T, url string) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	var answered atomic.Int64
+	var clients []*http.Client
 	for range 4 {
 		c := h2Client(t, nil)
+		clients = append(clients, c)
 		for range 4 {
 			group.Go(func() {
 				for ctx.Err() == nil {
@@ -244,6 +246,9 @@ func loadH2(t *testing.T, url string) (end func()) {
 		cancel()
 		if group.Wait(); answered.Load() < 100 {
 			t.Errorf("%d requests were answered", answered.Load())
+		}
+		for _, c := range clients {
+			c.CloseIdleConnections()
 		}
 	}
 }
