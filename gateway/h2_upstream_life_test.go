@@ -373,6 +373,9 @@ func TestHTTP2UpstreamSlowClient(t *testing.T) {
 		for _, s := range append(slow, c) {
 			_ = s.Close()
 		}
+		if r.rest(); r.bodyBlocks() != 0 {
+			t.Error("blocks are held for clients that have left")
+		}
 	})
 }
 

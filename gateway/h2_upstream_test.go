@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ringway/ringway/gateway/upstream/h2"
 )
 
 // h2Origin serves HTTP/2 on a fresh port with Go's own server: by ALPN with a configuration of TLS, else with prior knowledge.
@@ -149,6 +151,14 @@ func chunked(c *client) string {
 	}
 }
 
+// bodyBlocks is how many blocks wait for the consumers of responses.
+func (r *rig) bodyBlocks() (n int) {
+	for _, p := range r.g.current().everyone() {
+		p.loop.On(func() { n += h2.BlocksInUse(p.loop) })
+	}
+	return n
+}
+
 // TestHTTP2UpstreamBodies: bodies of many sizes, both ways at once, over few connections.
 func TestHTTP2UpstreamBodies(t *testing.T) {
 	ca := newAuthority(t)
@@ -191,6 +201,10 @@ func TestHTTP2UpstreamBodies(t *testing.T) {
 					})
 				}
 				group.Wait()
+				transport.CloseIdleConnections()
+				if r.rest(); r.bodyBlocks() != 0 {
+					t.Error("blocks are held at rest")
+				}
 				if u := r.upstream(); u.Connects > 6 || u.Connects < 2 || u.Requests != 60 || u.Refused != 0 {
 					t.Errorf("%+v", u)
 				}
