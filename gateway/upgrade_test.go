@@ -235,7 +235,7 @@ func TestUpgradeStop(t *testing.T) {
 // TestUpgradeUnread: a side that reads nothing holds up the other, and not the gateway's memory; when it reads, it gets all.
 func TestUpgradeUnread(t *testing.T) {
 	eachWay(t, func(t *testing.T, w *way) {
-		const size = 64 << 20
+		const size = 32 << 20
 		chunk := strings.Repeat("0123456789abcdef", 4<<10)
 		push := func(c *client) {
 			for n := 0; n < size; n += len(chunk) {
