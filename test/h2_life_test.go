@@ -203,6 +203,7 @@ func TestH2Changes(t *testing.T) {
 			}
 			end()
 		})
+		t.Run("versions", func(t *testing.T) { testH2TakenAway(t, driver) })
 		t.Run("upgrade", func(t *testing.T) {
 			u := startUpgrades(t, driver)
 			end := loadH2(t, "http://"+u.addrs["web"]+"/")
@@ -212,6 +213,28 @@ func TestH2Changes(t *testing.T) {
 			end()
 		})
 	})
+}
+
+// testH2TakenAway: a reload that takes HTTP/2 from a listener lets its connections end in good order.
+func testH2TakenAway(t *testing.T, driver string) {
+	o, addr := newSlow(t), freeAddress(t)
+	text := "listeners: {web: {address: '" + addr + "', versions: [%s], routes: [{cluster: site}]}}\nclusters: {site: {endpoints: ['" + o.addr + "']}}\nruntime: {driver: $DRIVER, loops: 1}\n"
+	r := startReloadable(t, driver, fmt.Sprintf(text, "http1, http2"))
+	f := dialFrames(t, addr)
+	f.must(f.request(1, "GET", "/half", true))
+	<-o.began
+	r.write(t, fmt.Sprintf(text, "http1"))
+	if out, err := r.reload(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	close(o.release)
+	if s := f.await(1)[1]; string(s.body) != "half, finished" {
+		t.Errorf("%+v %q", s, s.body)
+	}
+	f.goneAway() // most of it has come before the response's end
+	if text, _ := io.ReadAll(dialFrames(t, addr)); !strings.HasPrefix(string(text), "HTTP/1.1 505 ") {
+		t.Errorf("afterwards: %q", text)
+	}
 }
 
 // loadH2 sends requests by many clients, each with some at a time, until end; every one has to be answered.

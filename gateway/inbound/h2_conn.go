@@ -43,7 +43,11 @@ var h2Pools = loop.NewLocal(func(l *loop.Loop) *http2.Pool {
 func (s *session) newH2() *h2Conn {
 	h := s.h
 	now := h.n.Loop.Now()
-	c := &h2Conn{s: s, hc: http2.NewConn(http2.Server, h.terms.http2, *h2Pools.Get(h.n.Loop), now)}
+	cfg := h.terms.http2
+	if cfg == nil { // a reload has taken HTTP/2 away since it was agreed on; start drains the connection
+		cfg = &lastHTTP2
+	}
+	c := &h2Conn{s: s, hc: http2.NewConn(http2.Server, cfg, *h2Pools.Get(h.n.Loop), now)}
 	c.life.start(now)
 	s.h2, s.active, s.watching = c, true, false
 	h.Counters.HTTP2.Connections++
@@ -51,10 +55,13 @@ func (s *session) newH2() *h2Conn {
 	return c
 }
 
+// lastHTTP2 is what holds for connections of a listener that does not speak HTTP/2 any more.
+var lastHTTP2 = http2.DefaultConfig()
+
 // start takes what is there, and whatever comes from then on.
 func (c *h2Conn) start() {
 	c.s.c.Watch(c)
-	if c.s.h.draining {
+	if c.s.h.draining || c.s.h.terms.http2 == nil {
 		c.drain()
 	}
 	c.Readable(nil)

@@ -80,6 +80,13 @@ func (h *Handler) Apply(t *Terms) {
 	h.endTerms()
 	h.terms = t
 	h.Counters.HTTP2.Enabled = h.Counters.HTTP2.Enabled || t.http2 != nil
+	if t.http2 == nil {
+		for s := range h.sessions {
+			if s.h2 != nil {
+				s.h2.drain()
+			}
+		}
+	}
 	if t.tls != nil {
 		t.tls.Count(&h.Counters.TLS)
 	}
