@@ -358,7 +358,8 @@ func TestHealthWeights(t *testing.T) {
 		e = w.awaitHealth("lossy", lossy, func(e gateway.EndpointHealth) bool {
 			return e.Checks[0].Window == 100 && e.Share >= 38 && e.Share <= 62
 		})
-		if k := e.Checks[0]; k.Loss < 0.18 || k.Loss > 0.30 || e.State != "healthy" {
+		// A loss is known a timeout later than an answer: of the first hundred results, those of up to 15 probes are still to come.
+		if k := e.Checks[0]; k.Loss < 0.15 || k.Loss > 0.30 || e.State != "healthy" {
 			t.Errorf("%+v", e)
 		}
 		if v := w.metric(fmt.Sprintf("ringway_endpoint_weight_share_ratio{cluster=\"lossy\",endpoint=%q}", lossy)); v < 0.38 || v > 0.62 {
