@@ -110,9 +110,14 @@ func (c *Checker) observe(k *check, r result, now time.Time) {
 	e := k.endpoint
 	since := e.since
 	if k.observe(r, now) {
-		c.turns = append(c.turns, turn{e.cluster, e.name, e.reason(), e.healthy, now.Sub(since)})
+		c.turned(e, now.Sub(since))
 		c.notify()
 	}
+}
+
+// turned has it logged that an endpoint has turned, after so long. The lock is held.
+func (c *Checker) turned(e *endpoint, after time.Duration) {
+	c.turns = append(c.turns, turn{e.cluster, e.name, e.reason(), e.healthy, after})
 }
 
 // weighEvery is how often shares are looked at.

@@ -218,6 +218,37 @@ func TestEndpointOfTwoKinds(t *testing.T) {
 	}
 }
 
+// TestKindsComeAndGo: a kind of check that is new changes nothing by itself, and with the one that failed its finding goes.
+func TestKindsComeAndGo(t *testing.T) {
+	b := newBench(t)
+	both := func(c Cluster) Cluster {
+		c.Spec.TCP = new(TCPSpec)
+		c.Spec.TCP.SetDefaults()
+		return c
+	}
+	const well, refused = "127.0.0.1:1", "127.255.255.255:1"
+	b.adopt(pinged(t, "a", "", well, refused))
+	b.await("one is unhealthy", func() bool { return b.Reports()["a"].Endpoints[1].State == Unhealthy })
+	b.adopt(both(pinged(t, "a", ", initial: unhealthy", well, refused)))
+	r := b.Reports()["a"].Endpoints
+	if r[0].State != Healthy || r[1].State != Unhealthy || len(r[0].Checks) != 2 || !strings.Contains(r[1].Reason, "not permitted") {
+		t.Errorf("%+v", r)
+	}
+	only := both(pinged(t, "a", "", well))
+	only.Spec.ICMP = nil
+	b.adopt(only)
+	b.adopt(both(pinged(t, "a", "", well)))
+	if r := b.Reports()["a"].Endpoints; r[0].State != Healthy || r[0].Turned != 0 {
+		t.Errorf("%+v", r)
+	}
+	e := b.clusters["a"].endpoints[well]
+	b.mu.Lock()
+	e.of(ICMP).verdict, e.healthy = verdict{proved: true}, false
+	b.mu.Unlock()
+	b.adopt(only)
+	b.await("it is healthy again, and that is logged", func() bool { return b.log.count("healthy again") == 1 })
+}
+
 // TestLearn: what one process has proved another takes over, and publishes before it goes on; its own results go from there.
 func TestLearn(t *testing.T) {
 	old, b := newBench(t), newBench(t)

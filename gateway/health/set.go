@@ -68,11 +68,11 @@ func (s *Set) add(of Cluster, before *cluster, now time.Time) *cluster {
 	return cl
 }
 
-// check makes an endpoint's check of a kind, or keeps the one that there is.
+// check makes an endpoint's check of a kind, or keeps the one that there is. A kind that is new takes the endpoint for what it is.
 func (s *Set) check(e *endpoint, spec kindSpec, of *Spec) *check {
 	k := e.of(spec.kind())
 	if k == nil {
-		k = &check{endpoint: e, kind: spec.kind(), spec: spec, verdict: verdict{healthy: of.Initial == Healthy}, window: newWindow(of.Window)}
+		k = &check{endpoint: e, kind: spec.kind(), spec: spec, verdict: verdict{healthy: e.healthy}, window: newWindow(of.Window)}
 	}
 	if p, ok := spec.(*ICMPSpec); ok {
 		a := pingAddress(e.name)
@@ -154,7 +154,6 @@ func (c *Checker) Adopt(s *Set) {
 
 // adopt has an endpoint's checks be what the cluster says, and begins those that need connections. The lock is held.
 func (cl *cluster) adopt(c *Checker, e *endpoint, kept map[*check]bool, now time.Time) {
-	added := len(e.checks) == 0
 	e.checks = cl.checks[e]
 	specs := cl.Spec.kinds()
 	for i, k := range e.checks {
@@ -180,8 +179,9 @@ func (cl *cluster) adopt(c *Checker, e *endpoint, kept map[*check]bool, now time
 	if w := cl.Weighing; w == nil || w.By == ByNothing {
 		e.applied, e.moved = 1, time.Time{}
 	}
-	if turned := e.judge(now); turned && added {
-		e.turned-- // that was no turn, but how it began
+	since := e.since
+	if e.judge(now) { // the kind of check that found it unhealthy is no more
+		c.turned(e, now.Sub(since))
 	}
 }
 
