@@ -5,6 +5,7 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	gwsession "github.com/ringway/ringway/gateway/session"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/observe/metrics"
 )
@@ -55,21 +56,13 @@ func (t *tunnel) plain() *conn.Relay {
 // parted is called when the relay has ended and both connections are closed.
 func (t *tunnel) parted() {
 	t.up.Discard()
-	end := metrics.SessionFailed
-	switch t.carrier.Why() {
-	case conn.RelayFinished:
-		end = metrics.Finished
-	case conn.RelayFirstReset:
-		end = metrics.ClientReset
-	case conn.RelaySecondReset:
-		end = metrics.UpstreamReset
+	stopped := metrics.IdleTimeout // it was at rest with what a side would not take
+	if t.h.draining {
+		stopped = metrics.Drained
+	}
+	end := gwsession.EndOf(t.carrier.Why(), stopped)
+	if end == metrics.UpstreamReset {
 		t.up.Endpoint.Counters.CountError(errTunnelReset)
-	case conn.RelayIdle:
-		end = metrics.IdleTimeout
-	case conn.RelayStopped:
-		if end = metrics.IdleTimeout; t.h.draining { // otherwise it was at rest with what a side would not take
-			end = metrics.Drained
-		}
 	}
 	t.ended = true
 	in, out := t.carrier.Moved()

@@ -5,6 +5,7 @@ import (
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/gateway/preface"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/observe/metrics"
 )
 
 // Session is one client connection on its way to an upstream.
@@ -40,4 +41,22 @@ func (s *Session) DropEarly() {
 		s.Early.Put()
 		s.Early = nil
 	}
+}
+
+// EndOf is how a session ended whose relay, from the client's connection to the upstream's, ended so; stopped is what it means that
+// we ended it.
+func EndOf(why conn.RelayEnd, stopped metrics.SessionEnd) metrics.SessionEnd {
+	switch why {
+	case conn.RelayFinished:
+		return metrics.Finished
+	case conn.RelayFirstReset:
+		return metrics.ClientReset
+	case conn.RelaySecondReset:
+		return metrics.UpstreamReset
+	case conn.RelayIdle:
+		return metrics.IdleTimeout
+	case conn.RelayStopped:
+		return stopped
+	}
+	return metrics.SessionFailed
 }

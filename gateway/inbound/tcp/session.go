@@ -196,21 +196,13 @@ func (s *tunnel) join(k *upstream.Conn) {
 // parted is called when the relay has ended and both connections are closed.
 func (s *tunnel) parted(r *conn.Relay) {
 	s.up.Discard()
-	end := metrics.SessionFailed
-	switch r.Why() {
-	case conn.RelayFinished:
-		end = metrics.Finished
-	case conn.RelayFirstReset:
-		end = metrics.ClientReset
-	case conn.RelaySecondReset:
-		end = metrics.UpstreamReset
+	stopped := metrics.SessionFailed
+	if s.h.draining {
+		stopped = metrics.Drained
+	}
+	end := session.EndOf(r.Why(), stopped)
+	if end == metrics.UpstreamReset {
 		s.up.Endpoint.Counters.CountError(errUpstreamReset)
-	case conn.RelayIdle:
-		end = metrics.IdleTimeout
-	case conn.RelayStopped:
-		if s.h.draining {
-			end = metrics.Drained
-		}
 	}
 	s.finish(end)
 }
