@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -14,21 +13,13 @@ import (
 // grpcVersion is the version of grpc-go whose interop client and server the tests run.
 const grpcVersion = "v1.83.2"
 
-// grpcInterop gives the two programs, which the Go module proxy brings.
+var interopPrograms = &fetched{what: "grpc-go " + grpcVersion,
+	packages: []string{"google.golang.org/grpc/interop/client@" + grpcVersion, "google.golang.org/grpc/interop/server@" + grpcVersion}}
+
+// grpcInterop gives the two programs.
 func grpcInterop(t *testing.T) (client, server string) {
 	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "install", "google.golang.org/grpc/interop/client@"+grpcVersion, "google.golang.org/grpc/interop/server@"+grpcVersion)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err == nil {
-		return filepath.Join(dir, "client"), filepath.Join(dir, "server")
-	} else if os.Getenv("CI_REQUIRE_TOOLS") != "" {
-		t.Fatalf("grpc-go %s cannot be built, and CI_REQUIRE_TOOLS is set: %v\n%s", grpcVersion, err, out)
-	} else {
-		t.Skipf("grpc-go %s cannot be fetched from the Go module proxy and built: %v", grpcVersion, err)
-	}
-	return "", ""
+	return interopPrograms.program(t, "client"), interopPrograms.program(t, "server")
 }
 
 // grpcCases are the cases that need nothing but a client and a server.

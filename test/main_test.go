@@ -34,11 +34,10 @@ func (s suite) Run() int {
 			_ = os.RemoveAll(b.dir) // what is left is in the temporary folder
 		}
 	}
-	if pebbleBuild.dir != "" {
-		_ = os.RemoveAll(pebbleBuild.dir)
-	}
-	if h2specBuild.dir != "" {
-		_ = os.RemoveAll(h2specBuild.dir)
+	for _, f := range allFetched {
+		if f.dir != "" {
+			_ = os.RemoveAll(f.dir)
+		}
 	}
 	return code
 }

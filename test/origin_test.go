@@ -217,7 +217,6 @@ http {
 // serveNginx starts nginx with a configuration of its own; the test's end ends it.
 func serveNginx(t *testing.T) *nginx {
 	t.Helper()
-	bin := tool(t, "nginx", "nginx-light")
 	dir := t.TempDir()
 	n := &nginx{root: filepath.Join(dir, "root")}
 	if err := os.Mkdir(n.root, 0o755); err != nil {
@@ -225,18 +224,26 @@ func serveNginx(t *testing.T) *nginx {
 	}
 	n.file(t, "small", []byte("a small file\n"))
 	n.file(t, "large", bytes.Repeat([]byte("0123456789abcdef"), 64<<10))
+	n.addr = startNginx(t, dir, func(addr string) string { return fmt.Sprintf(nginxConf, dir, addr) })
+	return n
+}
+
+// startNginx starts nginx in a folder with the configuration that conf makes for an address, and waits until it answers there. The
+// test's end ends it.
+func startNginx(t *testing.T, dir string, conf func(addr string) string) (addr string) {
+	t.Helper()
+	bin, file := tool(t, "nginx", "nginx-light"), filepath.Join(dir, "nginx.conf")
 	for try := 0; ; try++ { // its port may be taken by another process meanwhile
-		var err error
-		if n.addr, err = freeAddr(); err != nil {
+		addr, err := freeAddr()
+		if err != nil {
 			t.Fatal(err)
 		}
-		conf := filepath.Join(dir, "nginx.conf")
-		if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, n.addr), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(conf(addr)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		text, ok := n.run(t, bin, dir, conf)
+		text, ok := runNginx(t, bin, dir, file, addr)
 		if ok {
-			return n
+			return addr
 		}
 		if try == 3 {
 			t.Fatalf("nginx does not start: %s", text)
@@ -252,8 +259,8 @@ func (n *nginx) file(t *testing.T, name string, data []byte) {
 	}
 }
 
-// run starts nginx and waits until it answers; false if it ended instead.
-func (n *nginx) run(t *testing.T, bin, dir, conf string) (string, bool) {
+// runNginx starts nginx and waits until it answers; false if it ended instead.
+func runNginx(t *testing.T, bin, dir, conf, addr string) (string, bool) {
 	t.Helper()
 	out, ended := background(t, exec.Command(bin, "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", conf))
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -262,7 +269,7 @@ func (n *nginx) run(t *testing.T, bin, dir, conf string) (string, bool) {
 			return out.String(), false
 		default:
 		}
-		if c, err := net.Dial("tcp", n.addr); err == nil {
+		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return "", true
 		}

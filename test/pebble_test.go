@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,38 +21,9 @@ import (
 // pebbleVersion is the version of Let's Encrypt's test authority that the tests run.
 const pebbleVersion = "v2.10.1"
 
-// pebbleBuild is the authority and the DNS server that comes with it, built once a run.
-var pebbleBuild struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-// pebbleTool gives a program of Pebble's, which the Go module proxy brings.
-func pebbleTool(t *testing.T, name string) string {
-	t.Helper()
-	b := &pebbleBuild
-	b.once.Do(func() {
-		if b.dir, b.err = os.MkdirTemp("", "ringway-pebble-"); b.err != nil {
-			return
-		}
-		const from = "github.com/letsencrypt/pebble/v2/cmd/"
-		cmd := exec.Command("go", "install", from+"pebble@"+pebbleVersion, from+"pebble-challtestsrv@"+pebbleVersion)
-		cmd.Dir = b.dir
-		cmd.Env = append(os.Environ(), "GOBIN="+b.dir, "GOFLAGS=", "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	switch {
-	case b.err == nil:
-	case os.Getenv("CI_REQUIRE_TOOLS") != "":
-		t.Fatalf("Pebble %s cannot be built, and CI_REQUIRE_TOOLS is set: %v", pebbleVersion, b.err)
-	default:
-		t.Skipf("Pebble %s cannot be fetched from the Go module proxy and built: %v", pebbleVersion, b.err)
-	}
-	return filepath.Join(b.dir, name)
-}
+// pebblePrograms are the authority and the DNS server that comes with it.
+var pebblePrograms = &fetched{what: "Pebble " + pebbleVersion, packages: []string{
+	"github.com/letsencrypt/pebble/v2/cmd/pebble@" + pebbleVersion, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@" + pebbleVersion}}
 
 // pebble is an authority. Every name leads to 127.0.0.1, where it looks for proof on ports of the test's choice.
 type pebble struct {
@@ -121,7 +91,7 @@ func portOf(t *testing.T, addr string) int {
 // child starts one of the programs, which ends with the test.
 func (p *pebble) child(name string, args ...string) *exec.Cmd {
 	p.t.Helper()
-	cmd := exec.Command(pebbleTool(p.t, name), args...)
+	cmd := exec.Command(pebblePrograms.program(p.t, name), args...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=5")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

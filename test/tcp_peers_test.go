@@ -40,7 +40,7 @@ http {
 // addresses and the file of the certificate.
 func serveTLS(t *testing.T) (a, b, cert string) {
 	t.Helper()
-	bin, openssl := tool(t, "nginx", "nginx-light"), tool(t, "openssl", "openssl")
+	openssl := tool(t, "openssl", "openssl")
 	dir := t.TempDir()
 	cert = filepath.Join(dir, "cert.pem")
 	out, err := exec.Command(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -48,26 +48,13 @@ func serveTLS(t *testing.T) (a, b, cert string) {
 	if err != nil {
 		t.Fatalf("openssl: %v\n%s", err, out)
 	}
-	for try := 0; ; try++ {
-		if a, err = freeAddr(); err == nil {
-			b, err = freeAddr()
-		}
-		if err != nil {
+	b = startNginx(t, dir, func(addr string) string {
+		if a, err = freeAddr(); err != nil {
 			t.Fatal(err)
 		}
-		conf := filepath.Join(dir, "nginx.conf")
-		if err := os.WriteFile(conf, fmt.Appendf(nil, nginxTLSConf, dir, a, b), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		n := &nginx{addr: b}
-		text, ok := n.run(t, bin, dir, conf)
-		if ok {
-			return a, b, cert
-		}
-		if try == 3 {
-			t.Fatalf("nginx does not start: %s", text)
-		}
-	}
+		return fmt.Sprintf(nginxTLSConf, dir, a, addr)
+	})
+	return a, b, cert
 }
 
 // passthrough routes TLS by name, with a server for the rest.

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -250,26 +248,10 @@ func TestWebSocketToH2WithoutTunnels(t *testing.T) {
 // serveNginxH2 starts an nginx with HTTP/2 over TLS in front of a WebSocket server.
 func serveNginxH2(t *testing.T, certs *pki, origin string) string {
 	t.Helper()
-	bin, dir := tool(t, "nginx", "nginx-light"), t.TempDir()
-	for try := 0; ; try++ { // its port may be taken by another process meanwhile
-		addr, err := freeAddr()
-		if err != nil {
-			t.Fatal(err)
-		}
+	dir := t.TempDir()
+	return startNginx(t, dir, func(addr string) string {
 		text := strings.Replace(fmt.Sprintf(nginxConf, dir, addr), "location / { }", fmt.Sprintf(nginxH2Upgrades, origin, certs.dir), 1)
 		text = strings.Replace(text, "http {", "http {\n  map $http_upgrade $upgraded { default upgrade; '' ''; }", 1)
-		text = strings.Replace(text, "backlog=1024;", "ssl http2 backlog=1024;", 1)
-		conf := filepath.Join(dir, "nginx.conf")
-		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		n := &nginx{addr: addr}
-		out, ok := n.run(t, bin, dir, conf)
-		if ok {
-			return addr
-		}
-		if try == 3 {
-			t.Fatalf("nginx does not start: %s", out)
-		}
-	}
+		return strings.Replace(text, "backlog=1024;", "ssl http2 backlog=1024;", 1)
+	})
 }

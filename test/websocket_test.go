@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -336,26 +335,10 @@ const nginxUpgrades = `
 // serveNginxUpgrading starts an nginx in front of a WebSocket server.
 func serveNginxUpgrading(t *testing.T, origin string) string {
 	t.Helper()
-	bin, dir := tool(t, "nginx", "nginx-light"), t.TempDir()
-	for try := 0; ; try++ { // its port may be taken by another process meanwhile
-		addr, err := freeAddr()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.Replace(fmt.Sprintf(nginxConf, dir, addr), "location / { }", fmt.Sprintf(nginxUpgrades, origin), 1)
-		conf := filepath.Join(dir, "nginx.conf")
-		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		n := &nginx{addr: addr}
-		out, ok := n.run(t, bin, dir, conf)
-		if ok {
-			return addr
-		}
-		if try == 3 {
-			t.Fatalf("nginx does not start: %s", out)
-		}
-	}
+	dir := t.TempDir()
+	return startNginx(t, dir, func(addr string) string {
+		return strings.Replace(fmt.Sprintf(nginxConf, dir, addr), "location / { }", fmt.Sprintf(nginxUpgrades, origin), 1)
+	})
 }
 
 // TestWebSocketAsNginx: the head of the answer, and what stands behind it, is what nginx passes on.
