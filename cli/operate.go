@@ -138,7 +138,10 @@ func printStatus(w io.Writer, s *gateway.Status) {
 	}
 }
 
-// printHealth tells of the endpoints of clusters that are checked.
+// healthLines is how many endpoints of a cluster are told of for people; the API tells of all.
+const healthLines = 20
+
+// printHealth tells of the endpoints of clusters that are checked. Of many, those that are well are left out first.
 func printHealth(w io.Writer, all []gateway.ClusterHealth) {
 	for _, c := range all {
 		fmt.Fprintf(w, "cluster      %s, %d of %d endpoints healthy", c.Cluster, c.Healthy, c.Endpoints)
@@ -146,7 +149,12 @@ func printHealth(w io.Writer, all []gateway.ClusterHealth) {
 			fmt.Fprint(w, ": too few, all are used")
 		}
 		fmt.Fprintln(w)
+		shown := 0
 		for _, e := range c.Each {
+			if shown == healthLines || len(c.Each) > healthLines && e.State == "healthy" && e.Share == 100 {
+				continue
+			}
+			shown++
 			fmt.Fprintf(w, "  %s: %s for %v", e.Address, e.State, time.Since(e.Since).Round(time.Second))
 			if e.Reason != "" {
 				fmt.Fprintf(w, " (%s)", e.Reason)
@@ -158,6 +166,9 @@ func printHealth(w io.Writer, all []gateway.ClusterHealth) {
 				}
 				fmt.Fprintf(w, "    %s: %v smoothed, p50 %v, p99 %v, loss %.1f%% of %d\n", k.Kind, at(k.Smoothed), at(k.P50), at(k.P99), 100*k.Loss, k.Window)
 			}
+		}
+		if more := len(c.Each) - shown; more > 0 {
+			fmt.Fprintf(w, "  and %d more\n", more)
 		}
 	}
 }
