@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -30,24 +32,28 @@ var grpcCases = []string{"empty_unary", "large_unary", "client_streaming", "serv
 // orcaConfig is what the two cases about load reports have the client do with them.
 const orcaConfig = `{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}`
 
-// grpcRound runs all cases against an address, and returns how many passed.
-func grpcRound(t *testing.T, client, addr string, args ...string) (passed int) {
+// grpcRound runs all cases against an address, side by side, and returns how many passed.
+func grpcRound(t *testing.T, client, addr string, args ...string) int {
 	host, port, _ := net.SplitHostPort(addr)
+	var passed atomic.Int32
+	var group sync.WaitGroup
 	for _, name := range grpcCases {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-		all := append([]string{"-server_host", host, "-server_port", port, "-test_case", name}, args...)
-		if name == "orca_per_rpc" || name == "orca_oob" {
-			all = append(all, "-service_config_json", orcaConfig)
-		}
-		out, err := exec.CommandContext(ctx, client, all...).CombinedOutput()
-		cancel()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", name, err, tail(string(out), 2000))
-			continue
-		}
-		passed++
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+			defer cancel()
+			all := append([]string{"-server_host", host, "-server_port", port, "-test_case", name}, args...)
+			if name == "orca_per_rpc" || name == "orca_oob" {
+				all = append(all, "-service_config_json", orcaConfig)
+			}
+			if out, err := exec.CommandContext(ctx, client, all...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, tail(string(out), 2000))
+				return
+			}
+			passed.Add(1)
+		})
 	}
-	return passed
+	group.Wait()
+	return int(passed.Load())
 }
 
 // serveGRPC starts the interop server.
