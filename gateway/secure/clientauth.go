@@ -35,7 +35,7 @@ const (
 	Subject     Property = iota // RFC 2253
 	Issuer                      // the same
 	Serial                      // hexadecimal
-	Names                       // subject alternative names, with ", " between them
+	Names                       // subject alternative names, with ", " between them; those that hold a comma are left out
 	Fingerprint                 // SHA-256, hexadecimal
 	Encoded                     // the whole certificate, as RFC 9440 §2.2 writes it: Base64 between colons
 	properties
@@ -66,7 +66,17 @@ func (c *ClientCertificate) text(p Property) []byte {
 	case Serial:
 		return []byte(c.Serial)
 	case Names:
-		return []byte(strings.Join(c.Names, ", "))
+		var all []byte
+		for _, n := range c.Names {
+			switch {
+			case strings.Contains(n, ","): // a reader would take it for two
+			case len(all) == 0:
+				all = append(all, n...)
+			default:
+				all = append(append(all, ", "...), n...)
+			}
+		}
+		return all
 	case Fingerprint:
 		return hex.AppendEncode(nil, c.Fingerprint[:])
 	}

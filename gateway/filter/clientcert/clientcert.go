@@ -109,7 +109,7 @@ type clientcert struct {
 // Handle refuses, or tells the upstream and goes on.
 func (c *clientcert) Handle(x *exchange.Exchange, next filter.Next) error {
 	for i := range c.forward {
-		x.Request.Fields.Del(c.forward[i].name)
+		drop(x.Request.Fields, c.forward[i].name)
 	}
 	var cert *secure.ClientCertificate
 	if x.TLS != nil {
@@ -129,12 +129,43 @@ func (c *clientcert) Handle(x *exchange.Exchange, next filter.Next) error {
 	return next.Handle(x)
 }
 
+// drop removes the fields that an application could take for the named one: many tell neither case nor - from _.
+func drop(f *header.Fields, name string) {
+	for i := range f.Len() {
+		if n, _, ok := f.At(i); ok && alike(n, name) {
+			f.Del(string(n))
+		}
+	}
+}
+
+func alike(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if c := a[i]; plain(c) != plain(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func plain(c byte) byte {
+	switch {
+	case c == '_':
+		return '-'
+	case c >= 'A' && c <= 'Z':
+		return c | 0x20
+	}
+	return c
+}
+
 func (c *clientcert) fits(cert *secure.ClientCertificate) bool {
 	if len(c.Names) == 0 && len(c.Subjects) == 0 {
 		return true
 	}
 	for _, p := range c.Subjects {
-		if match(p, cert.Subject) {
+		if matchSubject(p, cert.Subject) {
 			return true
 		}
 	}
@@ -146,6 +177,37 @@ func (c *clientcert) fits(cert *secure.ClientCertificate) bool {
 		}
 	}
 	return false
+}
+
+// matchSubject is match for subjects, part by part: what a * stands for is within one attribute, whatever its value looks like.
+func matchSubject(pattern, s string) bool {
+	if pattern == "*" {
+		return true
+	}
+	for {
+		p, psep, prest := attribute(pattern)
+		a, asep, arest := attribute(s)
+		if psep != asep || !match(p, a) {
+			return false
+		}
+		if psep == 0 {
+			return true
+		}
+		pattern, s = prest, arest
+	}
+}
+
+// attribute cuts the first attribute off a subject as RFC 2253 writes it; sep is what stood behind it, 0 at the end.
+func attribute(s string) (first string, sep byte, rest string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case ',', '+':
+			return s[:i], s[i], s[i+1:]
+		}
+	}
+	return s, 0, ""
 }
 
 // match reports whether s is as the pattern says, in which each * stands for any text. Letters count as they are, but those of

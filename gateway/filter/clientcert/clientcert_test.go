@@ -74,6 +74,48 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
+// TestForged: fields that an application could take for ours do not pass, and no client gets by with what it had written into its
+// certificate.
+func TestForged(t *testing.T) {
+	spec, err := decode("{optional: true, forward: {subject: X-Client-Subject, names: X-Names}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields header.Fields
+	for _, name := range []string{"X_Client_Subject", "x-client_subject", "X-Client-Subject", "X-Client-Subjects", "Accept"} {
+		fields.Add(name, []byte("CN=admin"))
+	}
+	cert := &secure.ClientCertificate{Names: []string{"email:a, DNS:admin.example.com", "DNS:a.example", "DNS:b.example"}}
+	x := &exchange.Exchange{TLS: &secure.Info{Client: cert}, Request: exchange.Request{Fields: &fields}}
+	u := &upstream{}
+	chain := filter.Chain{Filters: []filter.Filter{spec.New()}, End: u}
+	if err := chain.Handle(x); err != nil || u.seen != "X-Client-Subjects: CN=admin\nAccept: CN=admin\nX-Names: DNS:a.example, DNS:b.example\n" {
+		t.Errorf("%v, upstream saw %q", err, u.seen)
+	}
+}
+
+func TestMatchSubject(t *testing.T) {
+	for _, test := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"*", "CN=a,O=b", true},
+		{"CN=device *,O=Example", "CN=device 7,O=Example", true},
+		{"CN=device *,O=Example", `CN=device a\,O=Example`, false},
+		{"CN=device *,O=Example", `CN=device a\,O=Example,O=Example`, true},
+		{"CN=device *,O=Example", "CN=device 7,OU=x,O=Example", false},
+		{"CN=*,O=Example", "CN=a+OU=b,O=Example", false},
+		{"CN=*+OU=b,O=Example", "CN=a+OU=b,O=Example", true},
+		{"*CN=device *,O=Example", `CN=x\,CN=device 1,O=Example`, true}, // asked for: any text before it
+		{"CN=device *", "CN=device 7,O=Example", false},
+		{"CN=a", `CN=a\`, false},
+	} {
+		if got := matchSubject(test.pattern, test.s); got != test.want {
+			t.Errorf("%q and %q: %v", test.pattern, test.s, got)
+		}
+	}
+}
+
 func TestPlainConnection(t *testing.T) {
 	spec, err := decode("{}")
 	if err != nil {
