@@ -24,13 +24,13 @@ func (m *master) carryOut(a lifecycle.Action) {
 	case lifecycle.Kill:
 		m.kill(a.Worker)
 	case lifecycle.Stop:
-		m.tell(a.Worker, &message.Stop{}, m.wedge)
+		m.tell(a.Worker, &message.Stop{}, nil, m.wedge)
 	case lifecycle.Drain:
 		m.drain(a.Worker)
 	case lifecycle.Resume:
-		m.tell(a.Worker, &message.Resume{}, m.wedge)
+		m.resume(a.Worker, func() { m.event(lifecycle.Resumed{Worker: a.Worker}) })
 	case lifecycle.ReopenLogs:
-		m.tell(a.Worker, &message.Reopen{}, m.notReopened)
+		m.tell(a.Worker, &message.Reopen{}, nil, m.notReopened)
 	case lifecycle.Probe:
 		m.probe(a.Worker)
 	case lifecycle.HandOver:
@@ -76,7 +76,7 @@ func (m *master) drain(id lifecycle.WorkerID) {
 	if last {
 		m.sockets.close()
 	}
-	m.tell(id, &message.Drain{Last: last}, m.wedge)
+	m.tell(id, &message.Drain{Last: last}, nil, m.wedge)
 }
 
 // notReopened tells of a worker that cannot open its logs anew. One that is about to end, as after a drain, has no use for them.
@@ -94,9 +94,14 @@ func (m *master) wedge(c *child, err error) {
 	m.linkLost(c, err)
 }
 
-// tell sends a worker what it acknowledges; failed hears if it does not. A worker without a link is being started and is
+// resume has a worker accept; done hears when it does. One that does not say so in time is wedged.
+func (m *master) resume(id lifecycle.WorkerID, done func()) {
+	m.tell(id, &message.Resume{}, done, m.wedge)
+}
+
+// tell sends a worker what it acknowledges: then done, unless it is nil, is called, or failed if it does not. A worker without a link is being started and is
 // killed by its timers.
-func (m *master) tell(id lifecycle.WorkerID, msg message.Message, failed func(*child, error)) {
+func (m *master) tell(id lifecycle.WorkerID, msg message.Message, done func(), failed func(*child, error)) {
 	c := m.children[id]
 	if c == nil {
 		return
@@ -116,6 +121,8 @@ func (m *master) tell(id lifecycle.WorkerID, msg message.Message, failed func(*c
 		m.telling.Done()
 		if err != nil {
 			failed(c, err)
+		} else if done != nil {
+			done()
 		}
 	}()
 }
@@ -147,8 +154,7 @@ func (m *master) handOver(a lifecycle.HandOver) {
 	}
 	if from.link.Peer().Features&to.link.Peer().Features&message.FeatureConnections == 0 {
 		m.log.Info("connections stay with the old worker until they end", "worker", a.From)
-		m.tell(a.To, &message.Resume{}, m.wedge) // nobody else will
-		go m.event(lifecycle.HandedOver{Worker: a.From})
+		m.resume(a.To, func() { m.event(lifecycle.HandedOver{Worker: a.From}) }) // nobody else will
 		return
 	}
 	fromLink, toLink, started := from.link, to.link, time.Now()

@@ -23,7 +23,8 @@ import (
 //	fault WHAT                    at the start: refuse, panic, hang, slow, exit, kill
 //	reload WHAT                   fail at a reload: refuse, panic, hang
 //	move WHAT                     while connections are given: kill N (after N were offered), error, hang
-//	take WHAT                     while connections are taken: kill N (after N), killcommit (with the first), killopen (before any), refuse
+//	take WHAT                     while connections are taken: kill N (after N), killcommit (with the first), killopen (before any), refuse,
+//	                              hang (and Resume as well)
 type echo struct {
 	mu        sync.Mutex
 	config    string
@@ -376,6 +377,12 @@ func (e *echo) open() {
 }
 
 func (e *echo) Resume() error {
+	e.mu.Lock()
+	hangs := has(e.config, "take hang")
+	e.mu.Unlock()
+	if hangs {
+		time.Sleep(time.Hour)
+	}
 	e.open()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -388,6 +395,9 @@ func (e *echo) Import(all []Connection) (refused []uint64) {
 	config := e.config
 	e.mu.Unlock()
 	w := words(config, "take")
+	if has(config, "take hang") {
+		time.Sleep(time.Hour)
+	}
 	for _, c := range all {
 		if c.Kind != "echo" || len(w) > 0 && w[0][0] == "refuse" {
 			refused = append(refused, c.ID)

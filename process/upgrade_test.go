@@ -202,6 +202,7 @@ func TestHandOverFails(t *testing.T) {
 		{"the new one dies with the first connection", "", "take kill 0\n", true, 1, false},
 		{"the new one dies with the fourth", "", "take kill 3\n", true, 1, false},
 		{"the new one dies as it is to accept", "", "take killopen\n", true, 1, false},
+		{"the new one hangs, but answers", "", "take hang\n", true, 1, false},
 		{"the new one refuses all", "", "take refuse\n", false, 2, false},
 		{"the old one cannot", "move error\n", "", false, 2, false},
 		{"the old one hangs", "move hang\n", "", false, 2, false},

@@ -8,7 +8,8 @@
 //	Upgrade → Spawn(2) … WorkerReady(2) → HandOver(1→2) … HandedOver(1) → Drain(1), Promote, Answer, Become … WorkerEnded(1)
 //
 // Until HandedOver every failure leads back: the new worker is thrown away and the old one serves on, told to Resume if it
-// had begun to hand over.
+// had begun to hand over. A hand-over that fails is no reason to trust the new worker: it has to answer a Probe and to accept,
+// Resumed, before the old one drains; one that does not is killed.
 //
 // Package process is the only caller: it carries the actions out and reports what came of them.
 package lifecycle

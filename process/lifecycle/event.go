@@ -59,6 +59,8 @@ type (
 		Worker WorkerID
 		Alive  bool
 	}
+	// Resumed: the worker that was told to Resume accepts.
+	Resumed struct{ Worker WorkerID }
 	// Reload asks for another configuration. Special says that it is not simply the one on disk, to go over to: a preview, or
 	// one that was brought. Only a worker that serves can do that.
 	Reload struct {
@@ -90,6 +92,7 @@ func (WorkerWedged) event() {}
 func (WorkerEnded) event()  {}
 func (HandedOver) event()   {}
 func (Probed) event()       {}
+func (Resumed) event()      {}
 func (Reload) event()       {}
 func (ReloadDone) event()   {}
 func (Upgrade) event()      {}
@@ -142,8 +145,8 @@ type (
 	Drain struct{ Worker WorkerID }
 	// HandOver connects two workers, and has the one give its connections to the other. HandedOver follows.
 	HandOver struct{ From, To WorkerID }
-	// Resume tells a worker to accept: as if no HandOver had been, or because none will be. It may do so already. WorkerWedged
-	// follows if it cannot.
+	// Resume tells a worker to accept: as if no HandOver had been, or because none will be. It may do so already. Resumed
+	// follows, or WorkerWedged if it cannot or takes too long.
 	Resume struct{ Worker WorkerID }
 	// Probe asks a worker for any answer; Probed follows.
 	Probe struct{ Worker WorkerID }

@@ -151,6 +151,8 @@ func (m *Machine) Handle(now time.Time, e Event) []Action {
 		m.handedOver(m.find(e.Worker), e.Err)
 	case Probed:
 		m.probed(m.find(e.Worker), e.Alive)
+	case Resumed:
+		m.resumed(m.find(e.Worker))
 	case Reload:
 		m.askReload(e)
 	case ReloadDone:

@@ -62,7 +62,7 @@ func (m *Machine) takeOver() {
 }
 
 // handedOver: the old worker has given what it can. If it could not, it matters why: a new worker that is dead brings the
-// old one back, with all its connections; a new worker that lives serves, and what is left drains.
+// old one back, with all its connections; one that answers, and accepts when it is told to, serves, and what is left drains.
 func (m *Machine) handedOver(w *Worker, err string) {
 	if w == nil || w != m.old || w.State != Yielding {
 		return
@@ -78,10 +78,17 @@ func (m *Machine) probed(w *Worker, alive bool) {
 	switch {
 	case w == nil || w != m.current || m.old == nil:
 	case alive && m.old.State == Yielding && w.State == Ready:
-		m.do(Resume{w.ID})
-		m.finish(m.old)
+		m.do(Resume{w.ID}) // to answer is not yet to serve: until it says Resumed the old one stays
 	case !alive && w.State != Ending:
 		m.kill(w, "it does not answer since the hand-over failed")
+	}
+}
+
+// resumed: the new worker accepts although the hand-over failed, so what the old one could not give drains with it. A new
+// worker that cannot is wedged, and its end brings the old one back.
+func (m *Machine) resumed(w *Worker) {
+	if w != nil && w == m.current && w.State == Ready && m.old != nil && m.old.State == Yielding {
+		m.finish(m.old)
 	}
 }
 

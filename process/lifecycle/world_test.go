@@ -18,6 +18,8 @@ type world struct {
 	alive   map[WorkerID]bool
 	asked   map[RequestID]bool // true once it was answered
 	hostile bool               // workers fail
+	accepts map[WorkerID]bool  // who has said so: by Resumed, or as the other side of a hand-over that went well
+	giving  map[WorkerID]WorkerID
 	exits   int
 	log     []string
 }
@@ -43,6 +45,12 @@ func (w *world) handle(e Event) {
 		}
 		delete(w.alive, end.Worker)
 	}
+	switch e := e.(type) {
+	case Resumed:
+		w.accepts[e.Worker] = w.alive[e.Worker]
+	case HandedOver:
+		w.accepts[w.giving[e.Worker]] = e.Err == ""
+	}
 	for _, a := range w.m.Handle(w.now, e) {
 		w.log = append(w.log, "    "+a.String())
 		w.carryOut(a)
@@ -63,10 +71,14 @@ func (w *world) carryOut(a Action) {
 			w.later(soon, WorkerEnded{Worker: a.Worker, Clean: true})
 		}
 	case Drain:
+		if w.m.Phase() != "stopping" && !w.accepts[w.m.Current()] {
+			w.fail("worker %d drains, and it is not known that %d accepts", a.Worker, w.m.Current())
+		}
 		if !w.bad() {
 			w.later(time.Second, WorkerEnded{Worker: a.Worker, Clean: true})
 		}
 	case HandOver:
+		w.giving[a.From] = a.To
 		switch {
 		case !w.bad():
 			w.later(soon, HandedOver{Worker: a.From})
@@ -79,6 +91,8 @@ func (w *world) carryOut(a Action) {
 	case Resume:
 		if w.bad() {
 			w.later(soon, WorkerWedged{a.Worker, "cannot resume"})
+		} else {
+			w.later(soon, Resumed{a.Worker})
 		}
 	case Probe:
 		w.later(soon, Probed{a.Worker, w.alive[a.Worker] && !w.bad()})
@@ -193,7 +207,8 @@ func (w *world) ask() {
 // after a while one worker serves, nobody waits for an answer, and a Terminate ends it all.
 func TestWorlds(t *testing.T) {
 	for seed := range uint64(3000) {
-		w := &world{t: t, r: rand.New(rand.NewPCG(seed, 7)), m: New(DefaultLimits()), now: time.Unix(0, 0), alive: map[WorkerID]bool{}, asked: map[RequestID]bool{}}
+		w := &world{t: t, r: rand.New(rand.NewPCG(seed, 7)), m: New(DefaultLimits()), now: time.Unix(0, 0), alive: map[WorkerID]bool{}, asked: map[RequestID]bool{},
+			accepts: map[WorkerID]bool{}, giving: map[WorkerID]WorkerID{}}
 		w.handle(Begin{})
 		for w.m.Phase() == "starting" {
 			w.step()
