@@ -23,7 +23,13 @@ func adminListener(ctx context.Context, a AdminSpec, listen ListenFunc) (net.Lis
 	if listen == nil {
 		return nil, nil
 	}
-	got, err := listen(ctx, []Wanted{{ListenerKey: ListenerKey{Name: adminSocket, Address: a.Address}, Sockets: 1, Backlog: 128}})
+	w := Wanted{ListenerKey: ListenerKey{Name: adminSocket, Address: a.Address}, Sockets: 1, Backlog: 128}
+	if strings.HasPrefix(a.Address, unixPrefix) { // its file is that of whoever binds it, who alone may open it to others
+		if w.Mode = adminMode; len(a.Users) > 0 {
+			w.Mode = adminUsersMode
+		}
+	}
+	got, err := listen(ctx, []Wanted{w})
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
@@ -34,13 +40,6 @@ func adminListener(ctx context.Context, a AdminSpec, listen ListenFunc) (net.Lis
 			l, err = net.FileListener(f)
 		}
 		f.Close() // a listener has a copy
-	}
-	if path, unix := strings.CutPrefix(a.Address, unixPrefix); unix && err == nil && !strings.HasPrefix(path, "@") {
-		mode := os.FileMode(adminMode)
-		if len(a.Users) > 0 {
-			mode = adminUsersMode
-		}
-		err = os.Chmod(path, mode)
 	}
 	if err != nil {
 		if l != nil {

@@ -222,7 +222,7 @@ func (t *transaction) openSockets(ctx context.Context) error {
 	var wanted []Wanted
 	for _, name := range t.to.names {
 		s := t.to.spec.Listeners[name]
-		wanted = append(wanted, Wanted{ListenerKey{name, s.Address}, t.to.loops, s.Backlog})
+		wanted = append(wanted, Wanted{ListenerKey: ListenerKey{name, s.Address}, Sockets: t.to.loops, Backlog: s.Backlog})
 	}
 	undo, err := t.g.sockets.open(ctx, wanted, t.listen)
 	if err != nil {

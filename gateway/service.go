@@ -169,7 +169,7 @@ func listenBy(f process.ListenFunc) ListenFunc {
 	return func(ctx context.Context, wanted []Wanted) ([]Socket, error) {
 		var list []process.Wanted
 		for _, w := range wanted {
-			list = append(list, process.Wanted{ListenerKey: process.ListenerKey{Name: w.Name, Address: w.Address}, Sockets: w.Sockets, Backlog: w.Backlog})
+			list = append(list, process.Wanted{ListenerKey: process.ListenerKey{Name: w.Name, Address: w.Address}, Sockets: w.Sockets, Backlog: w.Backlog, Mode: w.Mode})
 		}
 		got, err := f(ctx, list)
 		if err != nil {

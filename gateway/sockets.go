@@ -23,6 +23,7 @@ type Wanted struct {
 	ListenerKey
 	Sockets int // one for each loop
 	Backlog int // of each accept queue
+	Mode    int // of a Unix socket's file, for whoever binds it; 0: what the umask leaves
 }
 
 // Socket is one listening socket of a listener. Its descriptor belongs to who is given it.

@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -18,6 +19,9 @@ type OpenFunc func(w Wanted, have []int, bound string) (fds []int, at string, er
 
 // maxSockets bounds the sockets of one listener.
 const maxSockets = 4096
+
+// maxMode are the permissions that the file of a Unix socket may have.
+const maxMode = 0o777
 
 // table are the listening sockets of a master. They stay open while any worker may use them.
 type table struct {
@@ -107,11 +111,16 @@ func (t *table) want(w Wanted) (back func(), err error) {
 	if w.Sockets < 1 || w.Sockets > maxSockets {
 		return nothing, fmt.Errorf("%d sockets", w.Sockets)
 	}
+	if w.Mode&^maxMode != 0 {
+		return nothing, fmt.Errorf("mode %#o", w.Mode)
+	}
 	e := t.find(w.ListenerKey)
 	switch {
-	case e != nil && (e.foreign || len(e.fds) >= w.Sockets):
-		// What a service manager opened is as many as it is: it decided how the address is shared.
+	case e != nil && e.foreign:
+		// What a service manager opened is as many as it is: it decided how the address is shared, and with whom.
 		return nothing, nil
+	case e != nil && len(e.fds) >= w.Sockets:
+		return e.permit(w.Mode)
 	case e == nil && t.activate(w.ListenerKey):
 		return nothing, nil
 	case e == nil:
@@ -135,6 +144,32 @@ func (t *table) want(w Wanted) (back func(), err error) {
 			e.removeFile()
 		}
 	}, nil
+}
+
+// permit has the file of a Unix socket that there is already be open to whom mode says. back takes that back.
+func (e *entry) permit(mode int) (back func(), err error) {
+	nothing := func() {}
+	path := fileOf(e.key.Address)
+	if path == "" || mode == 0 {
+		return nothing, nil
+	}
+	was, err := sys.ChmodSocket(path, fs.FileMode(mode))
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // somebody has removed it: there is nothing to protect
+		return nothing, nil
+	case err != nil:
+		return nothing, err
+	}
+	return func() { _, _ = sys.ChmodSocket(path, was) }, nil
+}
+
+// fileOf is the path of a Unix socket's file; empty where there is none.
+func fileOf(address string) string {
+	path, unix := strings.CutPrefix(address, unixPrefix)
+	if !unix || strings.HasPrefix(path, "@") {
+		return ""
+	}
+	return path
 }
 
 // activate takes the sockets that a service manager opened for a listener: by its name, or by its address.
@@ -201,7 +236,8 @@ func (e *entry) removeFile() {
 }
 
 // OpenSockets is the OpenFunc of a master that was given none. TCP and UDP sockets share their address by SO_REUSEPORT, so
-// that each has a queue of its own; a Unix socket has one queue, which copies of its descriptor share.
+// that each has a queue of its own; a Unix socket has one queue, which copies of its descriptor share, and a file whose mode is set
+// as soon as it is there.
 func OpenSockets(w Wanted, have []int, bound string) (fds []int, at string, err error) {
 	at = bound
 	path, unix := strings.CutPrefix(w.Address, unixPrefix)
@@ -226,6 +262,13 @@ func OpenSockets(w Wanted, have []int, bound string) (fds []int, at string, err 
 			return nil, "", err
 		}
 		fds = append(fds, fd)
+	}
+	if path := fileOf(w.Address); path != "" && w.Mode != 0 && len(have) == 0 {
+		if _, err := sys.ChmodSocket(path, fs.FileMode(w.Mode)); err != nil {
+			closeAll(fds)
+			_ = sys.RemoveSocket(path)
+			return nil, "", err
+		}
 	}
 	return fds, at, nil
 }

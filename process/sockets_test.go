@@ -156,3 +156,42 @@ func listening(t *testing.T) int {
 	}
 	return fds[0]
 }
+
+// TestSocketModes: the file of a Unix socket has the mode that was asked for as soon as it is there, and a refused change leaves it.
+func TestSocketModes(t *testing.T) {
+	tab := newTable(t)
+	path := filepath.Join(t.TempDir(), "s")
+	w := wanted("admin", "unix:"+path, 1)
+	for _, c := range []struct{ mode, want int }{{0o600, 0o600}, {0o666, 0o666}, {0, 0o666}} {
+		w.Mode = c.mode
+		if _, _, err := tab.get([]Wanted{w}); err != nil || fileMode(t, path) != c.want {
+			t.Fatalf("%#o was wanted: %v, it is %#o", c.mode, err, fileMode(t, path))
+		}
+	}
+	w.Mode = 0o600
+	if _, _, err := tab.get([]Wanted{w, wanted("x", "nonsense", 1)}); err == nil || fileMode(t, path) != 0o666 {
+		t.Errorf("%v: %#o is left", err, fileMode(t, path))
+	}
+	w.Mode = 0o4755
+	if _, _, err := tab.get([]Wanted{w}); err == nil {
+		t.Error("more than permissions is taken")
+	}
+	// Who may write to the folder cannot have another file's permissions changed.
+	other := filepath.Join(t.TempDir(), "other")
+	if err := errors.Join(os.WriteFile(other, nil, 0o600), os.Remove(path), os.Symlink(other, path)); err != nil {
+		t.Fatal(err)
+	}
+	w.Mode = 0o666
+	if _, _, err := tab.get([]Wanted{w}); err == nil || fileMode(t, other) != 0o600 {
+		t.Errorf("%v: a file that a link points to has %#o", err, fileMode(t, other))
+	}
+}
+
+func fileMode(t *testing.T, path string) int {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(info.Mode().Perm())
+}

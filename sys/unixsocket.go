@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,28 @@ func UnixInUse(path string) (bool, error) {
 	default:
 		return true, nil
 	}
+}
+
+// ChmodSocket gives the file of a Unix socket other permissions, and returns those that it had. It follows no symbolic link and leaves
+// alone what is no socket: who may write to the folder could have put anything there.
+func ChmodSocket(path string, mode fs.FileMode) (was fs.FileMode, err error) {
+	fail := func(err error) (fs.FileMode, error) { return 0, &fs.PathError{Op: "chmod", Path: path, Err: err} }
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fail(err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return fail(errors.New("it is no socket"))
+	}
+	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), uint32(mode.Perm())); err != nil {
+		return fail(err)
+	}
+	return fs.FileMode(st.Mode & 0o777), nil
 }
 
 // RemoveSocket removes the file of a Unix socket; what is no socket is left alone.

@@ -187,3 +187,49 @@ func TestReloadByUnprivilegedWorker(t *testing.T) {
 		}
 	})
 }
+
+// TestAdminSocketOfUnprivilegedWorker: the admin server's Unix socket, which the master binds, is what the configuration says, though
+// the worker may not change its file: at a start, after an upgrade, and where a reload brings it.
+func TestAdminSocketOfUnprivilegedWorker(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to start a worker as another user")
+	}
+	eachDriver(t, func(t *testing.T, driver string) {
+		dir := t.TempDir()
+		file, control := filepath.Join(dir, "gateway.yaml"), filepath.Join(dir, "control")
+		write := func(admin string) {
+			text := fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{filters: [{respond: {body: ok}}]}]}}\n"+
+				"admin: {%s}\nruntime: {driver: %s, loops: 1}\nprocess: {user: nobody, control: %q}\n", admin, driver, control)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := (*process)(nil)
+		serves := func(socket string, mode os.FileMode) {
+			t.Helper()
+			if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != mode {
+				t.Fatalf("%v, %v", info, err)
+			}
+			if out, err := p.command("status", "--admin", "unix:"+socket); err != nil || !strings.Contains(out, "master       running") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		own, shared := filepath.Join(dir, "own"), filepath.Join(dir, "shared")
+		write("address: 'unix:" + own + "'")
+		p = startFile(t, file, options{})
+		serves(own, 0o600)
+		if out, err := p.command("upgrade", "--control", control); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		p.await("this master is a new program")
+		serves(own, 0o600)
+		write("address: 'unix:" + shared + "', users: [65534]")
+		if out, err := p.command("reload", "--admin", "unix:"+own); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		serves(shared, 0o666)
+		if _, err := os.Stat(own); err == nil {
+			t.Error("the socket that is not used any more is left")
+		}
+	})
+}

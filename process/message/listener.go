@@ -45,12 +45,15 @@ type Wanted struct {
 	ListenerKey
 	Sockets int // one for each loop; the answer may have more, whose queues need somebody as well
 	Backlog int // the length of each accept queue
+	// Mode are the permissions of a Unix socket's file; 0: what the master's umask leaves. The worker may not be allowed to set them.
+	Mode int
 }
 
 func (w *Wanted) append(b []byte) []byte {
 	b = w.ListenerKey.append(b)
 	b = putUint(b, 4, w.Sockets)
-	return putUint(b, 5, w.Backlog)
+	b = putUint(b, 5, w.Backlog)
+	return putUint(b, 6, w.Mode)
 }
 
 // Listen asks the master for listening sockets. Those that it holds already it gives as they are, queues and all; others
@@ -82,6 +85,8 @@ func (m *Listen) parse(r *reader) {
 					w.Sockets = r.int()
 				case r.id == 5:
 					w.Backlog = r.int()
+				case r.id == 6:
+					w.Mode = r.int()
 				default:
 					r.skip()
 				}

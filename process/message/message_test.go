@@ -20,7 +20,7 @@ func samples() []Message {
 	return []Message{
 		&Hello{Role: RoleWorker, Min: 1, Max: 3, Features: FeatureConnections | FeatureAdopt, PID: 4711, Product: "ringway 1.2", Generation: 7, StateMin: 1, StateMax: 2},
 		&Ack{}, &Refusal{Reason: ReasonInvalid, Text: "listeners: missing"}, &Refusal{Reason: ReasonFailed, Text: "in use", Listener: "web"}, &NotUnderstood{Unknown: 999},
-		&config, &Listen{Wanted: []Wanted{{ListenerKey: key, Sockets: 4, Backlog: 511}, {ListenerKey: other.ListenerKey}}},
+		&config, &Listen{Wanted: []Wanted{{ListenerKey: key, Sockets: 4, Backlog: 511, Mode: 0o600}, {ListenerKey: other.ListenerKey}}},
 		&Listeners{Sockets: []Socket{socket, other}}, &ready, &Failed{Text: "cannot"},
 		&Reload{Config: &config, Preview: true, IfHash: "abc"},
 		&Reloaded{Hash: "abc", Diff: "+ route", Listeners: []ListenerKey{key}, DrainTimeout: 5},
