@@ -20,6 +20,7 @@ type replay struct {
 	keeps  bool       // everything that was read is in block
 	at     int        // how much of it has been lent again
 	ended  bool
+	lent   bool // of block
 	broken bool // the body cannot be read on
 }
 
@@ -46,6 +47,7 @@ func (h *Handler) endReplay(x *exchange.Exchange) {
 	if !ok {
 		return
 	}
+	r.lent = false
 	r.stop()
 	x.Request.Body = r.body
 	r.body = nil
@@ -58,8 +60,11 @@ func (h *Handler) endReplay(x *exchange.Exchange) {
 func (r *replay) Next() ([]byte, error) {
 	if r.block != nil && r.at < r.block.Len {
 		p := r.block.Bytes[r.at:r.block.Len]
-		r.at = r.block.Len
+		r.at, r.lent = r.block.Len, true
 		return p, nil
+	}
+	if r.lent = false; !r.keeps {
+		r.stop()
 	}
 	if r.ended {
 		return nil, io.EOF
@@ -93,7 +98,7 @@ func (r *replay) keep(p []byte) {
 // stop keeps nothing any more.
 func (r *replay) stop() {
 	r.keeps = false
-	if r.block != nil {
+	if r.block != nil && !r.lent {
 		r.block.Put()
 		r.block = nil
 	}
@@ -101,7 +106,7 @@ func (r *replay) stop() {
 
 // rewind starts from the beginning, and reports false if that is not possible.
 func (r *replay) rewind() bool {
-	r.at = 0
+	r.at, r.lent = 0, false
 	return r.keeps && !r.broken
 }
 

@@ -195,8 +195,9 @@ func (tx *transaction) requestHead() (*buf.Block, error) {
 	}
 	r := &x.Request
 	f := r.Fields
-	if r.Body != nil && r.ContentLength < 0 && f.Count(header.ContentLength) > 0 {
-		f.DelID(header.ContentLength) // a filter changed the body; two framings are how requests are smuggled
+	if (r.Body != nil && r.ContentLength < 0 || r.Upgrade != nil) && f.Count(header.ContentLength) > 0 {
+		// A filter changed the body, or there is none: two framings, or a wrong one, are how requests are smuggled.
+		f.DelID(header.ContentLength)
 	}
 	out := http1.AppendRequestLine(b.Bytes[:0], r.MethodToken, r.Path, r.Query, r.HasQuery)
 	out = http1.AppendFields(out, f)

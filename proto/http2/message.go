@@ -322,7 +322,7 @@ func (m *Message) finish(extendedConnect bool) string {
 		if m.seen&seenRegular == 0 {
 			m.hostLine()
 		}
-		if m.cookies > 1 {
+		if m.cookies > 1 && m.kind != kindTrailers {
 			m.joinCookies()
 		}
 		switch m.kind {

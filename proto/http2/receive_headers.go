@@ -258,6 +258,7 @@ func (c *Conn) actOnBlock() error {
 func (c *Conn) request(m *Message) error {
 	b := &c.block
 	if m.Method == http1.CONNECT {
+		m.DelID(header.ContentLength)
 		m.ContentLength = -1
 	}
 	if b.endStream && m.ContentLength > 0 {
