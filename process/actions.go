@@ -207,6 +207,11 @@ func (m *master) promote() {
 func (m *master) notify(n lifecycle.Notice) {
 	switch n {
 	case lifecycle.NoticeReady:
+		if err := m.pid.write(); err != nil {
+			m.log.Error("nobody will find this master by its PID file", "err", err)
+			m.pid.remove()
+			m.pid = pidFile{}
+		}
 		m.told(m.notifier.Ready(os.Getpid(), fmt.Sprintf("serving, worker %d", m.machine.Current())))
 	case lifecycle.NoticeReloading:
 		m.told(m.notifier.Reloading("reloading"))

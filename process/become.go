@@ -229,7 +229,7 @@ func (m *master) exec(b *becoming) error {
 
 // state is the record, and the descriptors that have to stay open for it.
 func (m *master) state(b *becoming) (s masterState, keep []int, err error) {
-	s = masterState{Version: stateVersion, Started: m.started, Executable: m.o.Executable, PIDFile: m.pidFile, Machine: m.machine.Snapshot(),
+	s = masterState{Version: stateVersion, Started: m.started, Executable: m.o.Executable, PIDFile: m.pid.path, Machine: m.machine.Snapshot(),
 		Activated: m.sockets.activated, Control: -1, Config: m.config, InUse: m.inUse, Crashes: m.crashes, LastFailure: m.lastFailure, Signals: b.signals}
 	for id, c := range m.children {
 		cs := childState{ID: id, PID: c.proc.PID(), Pidfd: c.proc.Fd(), Crash: sys.FileDescriptor(c.crash), Socket: -1,
@@ -291,7 +291,7 @@ func (m *master) restore() error {
 		return err
 	}
 	m.started, m.config, m.inUse, m.crashes, m.lastFailure = s.Started, s.Config, s.InUse, s.Crashes, s.LastFailure
-	m.o.Executable, m.pidFile = s.Executable, s.PIDFile
+	m.o.Executable, m.pid = s.Executable, pidFile{path: s.PIDFile, written: s.PIDFile != ""}
 	for _, e := range s.Entries {
 		m.sockets.entries = append(m.sockets.entries, &entry{e.Key, e.Bound, closeOnExec(e.Fds), e.Foreign})
 	}

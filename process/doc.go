@@ -10,6 +10,7 @@
 //	sockets.go      the listening sockets, which belong to the master
 //	requests.go     what workers and operators ask of a master
 //	control.go      the control socket: command lines, and the adoption of a worker whose master died
+//	pidfile.go      the file with the master's number
 //	become.go       the master's exec into its successor, in place
 //	worker.go       RunWorker: the other side; worker_move.go has hand-over and orphanhood
 //	transfer.go     connections on their way from one worker to another

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -68,7 +69,7 @@ func testOptions(dir string, log *slog.Logger) MasterOptions {
 	l.Ready, l.HandOver, l.StopGrace, l.BackoffMin = 4*time.Second, 4*time.Second, time.Second, 50*time.Millisecond
 	return MasterOptions{
 		Product: product(), Log: log, Limits: l, Args: []string{}, Executable: filepath.Join(dir, "program"), PIDFile: filepath.Join(dir, "pid"),
-		ControlPath: filepath.Join(dir, "control"), Survive: os.Getenv("RINGWAY_TEST_SURVIVE") != "", ReloadTimeout: 2 * time.Second,
+		ControlPath: filepath.Join(dir, cmp.Or(os.Getenv("RINGWAY_TEST_CONTROL"), "control")), Survive: os.Getenv("RINGWAY_TEST_SURVIVE") != "", ReloadTimeout: 2 * time.Second,
 		Config: func() (Config, error) {
 			b, err := os.ReadFile(filepath.Join(dir, "config"))
 			return Config{Name: "config", Bytes: b}, err

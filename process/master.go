@@ -29,7 +29,8 @@ type MasterOptions struct {
 	Args []string
 	// Privileges are what a worker may do.
 	Privileges Privileges
-	// PIDFile gets the master's number; empty for none.
+	// PIDFile gets the master's number when the first worker is ready; empty for none. While it names another master that lives,
+	// RunMaster fails with ErrRunning.
 	PIDFile string
 	// ControlPath is the Unix socket that command lines connect to (Dial); empty for none.
 	ControlPath string
@@ -48,7 +49,7 @@ type MasterOptions struct {
 	Name string
 }
 
-// ErrRunning says that a master runs already on the same control socket.
+// ErrRunning says that a master runs already on the same control socket, or with the same PID file.
 var ErrRunning = errors.New("another master is running")
 
 // master is this process, as the one that workers are started by. Its fields belong to the goroutine of run; others post.
@@ -74,7 +75,7 @@ type master struct {
 	control     *controlSocket
 	notifier    systemd.Notifier
 	watchdog    time.Duration
-	pidFile     string // that was written
+	pid         pidFile
 	becoming    *becoming
 	telling     sync.WaitGroup // messages to workers that wait for their Ack
 	exit        *lifecycle.Exit
@@ -180,7 +181,7 @@ func (m *master) begin() error {
 	if err != nil {
 		return err
 	}
-	if err := m.writePIDFile(); err != nil {
+	if err := m.preparePIDFile(); err != nil {
 		return err
 	}
 	if adopted != nil {
@@ -311,7 +312,9 @@ func (m *master) close() {
 	}
 	if m.exit != nil {
 		m.sockets.close()
-		m.removePIDFile()
+	}
+	if m.exit != nil || !m.pid.written {
+		m.pid.remove()
 	}
 	for _, c := range m.children {
 		c.close()

@@ -354,3 +354,50 @@ func TestSecondMasterIsRefused(t *testing.T) {
 		t.Error("the first is not what it was")
 	}
 }
+
+// TestPIDFile: the file is its master's until that has ended, whoever else is started with it.
+func TestPIDFile(t *testing.T) {
+	s := started(t, oneListener)
+	path := filepath.Join(s.dir, "pid")
+	holds := func(want int) {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil || strings.TrimSpace(string(b)) != strconv.Itoa(want) {
+			t.Errorf("the PID file has %q, and not %d (%v)", b, want, err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(s.dir, ".pid-*")); len(left) != 0 {
+			t.Errorf("%v is left", left)
+		}
+	}
+	again := func() *setup {
+		second := *s
+		second.log, second.env = newLog(t), []string{"RINGWAY_TEST_CONTROL=control2"}
+		second.start()
+		return &second
+	}
+	second := again()
+	if err := second.ended(); err == nil || !strings.Contains(second.log.String(), ErrRunning.Error()) {
+		t.Errorf("%v: %s", err, second.log)
+	}
+	holds(s.cmd.Process.Pid)
+	if err := s.upgrade(); err != nil {
+		t.Fatal(err)
+	}
+	s.only(2)
+	holds(s.cmd.Process.Pid)
+	s.signal(syscall.SIGTERM)
+	if err := s.ended(); err != nil {
+		t.Error(err)
+	}
+	// A number that is another program's by now keeps nobody from starting; but who does not come so far leaves the file alone.
+	s.write("pid", strconv.Itoa(os.Getpid()))
+	s.write("config", oneListener+"fault refuse\n")
+	if err := again().ended(); err == nil {
+		t.Error("a configuration that is refused was taken")
+	}
+	holds(os.Getpid())
+	s.write("config", oneListener)
+	s.start()
+	s.only(1)
+	holds(s.cmd.Process.Pid)
+}
