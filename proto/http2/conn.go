@@ -111,6 +111,7 @@ type Conn struct {
 	lastPeer StreamID // server: the highest that was not passed over because of GOAWAY
 	next     StreamID // client: the next of ours
 	endings  endings
+	late     late
 	early    []earlyPriority
 	due      *Stream // streams whose end is still to be told
 
@@ -234,6 +235,10 @@ func (c *Conn) Close() {
 		c.out, c.written = nil, 0
 	}
 }
+
+// SetNow tells the time, for what is done outside of Feed and Tick: SetReady, what is appended, and Drain begin to count from it. Without
+// it they would count from when the peer was heard last, which may be any time ago.
+func (c *Conn) SetNow(now int64) { c.now = max(c.now, now) }
 
 // Err is why the connection has failed, or nil.
 func (c *Conn) Err() error { return c.failed }

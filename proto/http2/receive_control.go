@@ -45,7 +45,7 @@ func (c *Conn) receiveReset(f ResetFrame) error {
 		if c.idle(f.Stream) {
 			return ConnectionError{ProtocolError, "RST_STREAM for a stream that is not open yet"}
 		}
-		return c.control(costFrame)
+		return c.lateFrame()
 	}
 	c.endings.peers.add(s.id, maxPeerEndings)
 	s.code = f.Code
@@ -100,7 +100,7 @@ func (c *Conn) receiveGoAway(f GoAwayFrame) error {
 	}
 	c.streams.each(func(s *Stream) {
 		if s.id > f.Last {
-			c.endings.ours.add(s.id, c.endings.limit) // should it be processed after all, that is no harm
+			c.endHere(s) // should it be processed after all, that is no harm
 			s.code = RefusedStream
 			c.close(s)
 			s.due, c.due = c.due, s

@@ -36,8 +36,8 @@ func (c *Conn) startData(h FrameHeader) error {
 func (c *Conn) unwantedData(h FrameHeader, s *Stream) error {
 	c.skip(int(h.Length))
 	c.in.refund = int32(h.Length)
-	if s == nil && (c.endings.ours.has(h.Stream) || c.role == Server && h.Stream > c.lastSaid) {
-		return c.control(costFrame)
+	if s == nil && (c.endedHere(h.Stream) || c.role == Server && h.Stream > c.lastSaid) {
+		return c.lateData(int32(h.Length))
 	}
 	if s == nil && c.endings.peers.has(h.Stream) {
 		return ConnectionError{StreamClosed, "DATA for a stream that is closed"}

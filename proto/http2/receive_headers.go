@@ -81,9 +81,9 @@ func (c *Conn) blockFor(h FrameHeader) error {
 		return nil
 	case c.role == Server && h.Stream&1 == 1 && h.Stream > c.seen:
 		return c.newRequest(h.Stream)
-	case c.endings.ours.has(h.Stream):
-		return c.control(costFrame)
-	case c.endings.peers.has(h.Stream) || c.role == Client && !c.idle(h.Stream):
+	case c.endedHere(h.Stream):
+		return c.lateFrame()
+	case c.endings.peers.has(h.Stream):
 		return ConnectionError{StreamClosed, "HEADERS for a stream that is closed"}
 	}
 	return ConnectionError{ProtocolError, "HEADERS with a stream identifier that may not be used"}

@@ -144,7 +144,8 @@ func (t *table) each(f func(*Stream)) {
 }
 
 // endings remembers how streams ended of late, because what may still come for them differs (RFC 9113 §5.1): what the peer
-// sent before it saw our RST_STREAM is passed over, anything after its own end is an error. It holds up to limit of either.
+// sent before it saw our RST_STREAM is passed over, anything after its own end is an error. It holds up to limit of either. A client
+// needs the latter only (late.go).
 type endings struct {
 	limit int
 	ours  ring // reset by us while the peer might send
@@ -230,11 +231,7 @@ func (c *Conn) close(s *Stream) {
 
 // abort closes the stream with RST_STREAM.
 func (c *Conn) abort(s *Stream, code ErrCode) {
-	if s.state.canReceive() {
-		c.endings.ours.add(s.id, c.endings.limit)
-	} else {
-		c.endings.peers.add(s.id, maxPeerEndings)
-	}
+	c.endHere(s)
 	c.out = ResetFrame{s.id, code}.Append(c.output())
 	s.code = code
 	c.close(s)

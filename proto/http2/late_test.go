@@ -1,0 +1,89 @@
+package http2
+
+import (
+	"testing"
+)
+
+// TestLateFrames: what a server sent before it saw that a stream was given up costs the connection nothing, up to all that
+// the stream's window allowed, and none of the connection's window is lost by it.
+func TestLateFrames(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(s *script, st *Stream)
+	}{
+		{"reset", func(s *script, st *Stream) { s.c.Reset(st, Cancel) }},
+		{"released", func(s *script, st *Stream) { s.c.Release(st) }},
+		{"gone", func(s *script, st *Stream) { s.feed(GoAwayFrame{Last: 1}.Append(nil)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, Client, nil)
+			s.request("GET", "/innocent", true)
+			st := s.request("GET", "/", true)
+			c.end(s, st)
+			s.outcome()
+			s.feed(s.headers(3, false, ":status=200|x-late=first"))
+			message := zeros[:40]
+			for left := s.c.cfg.StreamWindow; left >= len(message); left -= len(message) {
+				s.feed(DataFrame{3, false, message}.Append(nil))
+			}
+			s.feed(DataFrame{3, true, nil}.Append(nil), ResetFrame{3, Cancel}.Append(nil))
+			if s.err != nil {
+				t.Fatal(s.err)
+			}
+			if left, burst := s.c.controls.left, int32(s.c.cfg.Control.Burst); left != burst {
+				t.Errorf("%d of %d left", left, burst)
+			}
+			if r := s.c.recv; r.held != 0 || r.left+r.consumed != r.size {
+				t.Errorf("the connection's window is %+v", r)
+			}
+			s.outcome()
+			s.feed(s.headers(1, true, ":status=200|x-late=first")) // from HPACK's table
+			s.want("headers 1 end: 200|x-late=first")
+		})
+	}
+}
+
+// TestLateWithoutEnd: a server that goes on and on where its stream has been given up is a flood all the same.
+func TestLateWithoutEnd(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		frame func(s *script) []byte
+		most  int
+	}{
+		{"DATA", func(*script) []byte { return DataFrame{1, false, zeros[:64]}.Append(nil) }, 1024 + 1001},
+		{"empty DATA", func(*script) []byte { return DataFrame{1, false, nil}.Append(nil) }, lateFrames + 1001},
+		{"HEADERS", func(s *script) []byte { return s.headers(1, false, ":status=103") }, lateFrames + 1001},
+		{"RST_STREAM", func(*script) []byte { return ResetFrame{1, Cancel}.Append(nil) }, lateFrames + 1001},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, Client, nil)
+			s.c.Reset(s.request("GET", "/", true), Cancel)
+			s.outcome()
+			n := 0
+			for ; n < 2*c.most && s.err == nil; n++ {
+				s.feed(c.frame(s))
+			}
+			if want := (ConnectionError{EnhanceYourCalm, tooManyControls}); n != c.most || s.err != want {
+				t.Errorf("%d frames, want %d; %v", n, c.most, s.err)
+			}
+		})
+	}
+}
+
+// TestLateForOldStreams: it does not matter how many streams have been given up since.
+func TestLateForOldStreams(t *testing.T) {
+	s := newScript(t, Client, nil)
+	for n := range 2000 {
+		st := s.request("GET", "/", true)
+		s.c.Release(st)
+		s.outcome()
+		if n == 0 {
+			s.request("GET", "/innocent", true) // 3
+		}
+	}
+	s.feed(s.headers(1, false, ":status=200|x=y"), DataFrame{1, true, zeros[:100]}.Append(nil), s.headers(3, true, ":status=200|x=y"))
+	s.want("headers 3 end: 200|x=y")
+	// What the server has ended itself, and of late, is still held against it.
+	s.feed(DataFrame{3, true, zeros[:100]}.Append(nil))
+	s.want("-> GOAWAY 0 STREAM_CLOSED !! connection STREAM_CLOSED")
+}
