@@ -201,6 +201,7 @@ func (g *Gateway) Resume() error {
 		return err
 	}
 	defer release()
+	g.weightsGiven = false
 	if !g.shut {
 		return nil
 	}

@@ -65,8 +65,10 @@ type Gateway struct {
 	sockets   *sockets
 	shut      bool // nothing is accepted, until Resume
 	overrides overrides
-	imports   imports
-	preview   atomic.Pointer[previewed] // nil: none
+	// weightsGiven: another worker was told the overrides, and would not hear of further ones.
+	weightsGiven bool
+	imports      imports
+	preview      atomic.Pointer[previewed] // nil: none
 
 	health    *health.Checker
 	standings standings

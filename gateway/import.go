@@ -51,6 +51,13 @@ func (g *Gateway) Import(all []process.Connection) (refused []uint64) {
 			}
 			continue
 		}
+		if c.Kind == handover.Weighed {
+			if err := g.takeWeights(c); err != nil {
+				g.log.Warn("weights that an operator gave endpoints are lost by the upgrade", "err", err)
+				refused = append(refused, c.ID)
+			}
+			continue
+		}
 		in, err := plan.understand(c)
 		if err != nil {
 			g.log.Debug("a connection stays with the old worker", "kind", c.Kind, "listener", c.Listener, "err", err)

@@ -97,9 +97,15 @@ func (s *Service) Drain(ctx context.Context, last bool) error {
 	return err
 }
 
-// Export gives the other worker the keys of TLS sessions, has it accept, and gives it what can go on there.
-func (s *Service) Export(ctx context.Context, to process.Giver) error {
-	if err := errors.Join(s.g.giveTickets(ctx, to), s.g.giveHealth(ctx, to)); err != nil {
+// Export gives the other worker the keys of TLS sessions and what is known and said of endpoints, has it accept, and gives it what can
+// go on there.
+func (s *Service) Export(ctx context.Context, to process.Giver) (err error) {
+	defer func() {
+		if err != nil {
+			s.g.keepWeights()
+		}
+	}()
+	if err := errors.Join(s.g.giveTickets(ctx, to), s.g.giveHealth(ctx, to), s.g.giveWeights(ctx, to)); err != nil {
 		return err
 	}
 	if to.Alike() {
@@ -108,7 +114,7 @@ func (s *Service) Export(ctx context.Context, to process.Giver) error {
 		}
 	}
 	s.log.Info("handing over")
-	err := s.g.Export(ctx, to)
+	err = s.g.Export(ctx, to)
 	s.yielded = err == nil
 	return err
 }

@@ -61,6 +61,9 @@ func (g *Gateway) SetWeight(ctx context.Context, cluster, endpoint string, weigh
 		return err
 	}
 	defer release()
+	if g.weightsGiven || g.shut { // gone to another worker, or not come from it yet
+		return errHandingOver
+	}
 	from := g.current()
 	s := from.plan.spec.Clusters[cluster]
 	if s == nil {
@@ -80,6 +83,15 @@ func (g *Gateway) SetWeight(ctx context.Context, cluster, endpoint string, weigh
 	if delete(of, endpoint); weight != nil {
 		of[endpoint] = override{weight: *weight, configured: s.Endpoints[i].Weight}
 	}
+	g.reweigh(cluster, of)
+	g.log.Info("weight changed", "cluster", cluster, "endpoint", endpoint, "weight", g.overrides.of(cluster, &s.Endpoints[i]))
+	return nil
+}
+
+// reweigh has every loop go by other weights of operators for a cluster that there is.
+func (g *Gateway) reweigh(cluster string, of map[string]override) {
+	from := g.current()
+	s := from.plan.spec.Clusters[cluster]
 	g.overrides = maps.Clone(g.overrides)
 	g.overrides[cluster] = of
 	to, plan := *from, *from.plan
@@ -96,6 +108,4 @@ func (g *Gateway) SetWeight(ctx context.Context, cluster, endpoint string, weigh
 	}
 	g.change(&to)
 	g.health.Refresh()
-	g.log.Info("weight changed", "cluster", cluster, "endpoint", endpoint, "weight", g.overrides.of(cluster, &s.Endpoints[i]))
-	return nil
 }

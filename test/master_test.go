@@ -3,6 +3,8 @@ package test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -230,6 +232,57 @@ func TestAdminSocketOfUnprivilegedWorker(t *testing.T) {
 		serves(shared, 0o666)
 		if _, err := os.Stat(own); err == nil {
 			t.Error("the socket that is not used any more is left")
+		}
+	})
+}
+
+// TestWeightsOutliveUpgrades: an endpoint that an operator has drained gets no request from the next worker either.
+func TestWeightsOutliveUpgrades(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		origins := [2]string{}
+		for i := range origins {
+			origins[i] = serveGo(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, i) }))
+		}
+		file := filepath.Join(t.TempDir(), "gateway.yaml")
+		text := fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{cluster: out}]}}\nclusters: {out: {endpoints: [%q, %q]}}\n"+
+			"admin: {address: '127.0.0.1:0', token: a-token-of-some-length}\nruntime: {driver: %s, loops: 2}\n", origins[0], origins[1], driver)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := startFile(t, file, options{})
+		req, err := http.NewRequest(http.MethodPatch, "http://"+p.admin+"/v1/clusters/out/endpoints/"+origins[1], strings.NewReader(`{"drain": true}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer a-token-of-some-length")
+		req.Close = true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v, %+v", err, resp)
+		}
+		resp.Body.Close()
+		for round := range 3 {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for range 20 {
+				resp, err := client.Get("http://" + p.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if string(body) != "0" {
+					t.Fatalf("after %d upgrades endpoint %s is asked", round, body)
+				}
+			}
+			if out, err := p.command("upgrade", "--admin", p.admin); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			eventually(t, func() error {
+				if n := strings.Count(p.log.String(), "this master is a new program"); n <= round {
+					return fmt.Errorf("%d of %d", n, round+1)
+				}
+				return nil
+			})
 		}
 	})
 }

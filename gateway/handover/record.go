@@ -14,6 +14,7 @@ const (
 	Upstream = "upstream" // an idle one of a pool
 	Tickets  = "tickets"  // no connection: a listener's keys of TLS sessions
 	HealthOf = "health"   // no connection: what is known of a cluster's endpoints
+	Weighed  = "weights"  // no connection: what an operator gave a cluster's endpoints
 )
 
 // Record is a connection at rest, with its descriptors, which stay open until its owner hears what becomes of it. Exactly one
@@ -87,6 +88,19 @@ type TicketKeys struct {
 type Health struct {
 	Cluster string          `json:"cluster"`
 	Known   json.RawMessage `json:"known"` // a list of health.Known
+}
+
+// Weights is the state of Weighed.
+type Weights struct {
+	Cluster   string   `json:"cluster"`
+	Endpoints []Weight `json:"endpoints"`
+}
+
+// Weight is what an operator gave an endpoint.
+type Weight struct {
+	Address    string `json:"address"` // as configured
+	Weight     int    `json:"weight"`  // 0: drained
+	Configured int    `json:"configured"`
 }
 
 // Encode makes a Record's State of one of the states.
