@@ -321,10 +321,10 @@ func (m *master) restore() error {
 }
 
 // catchUp does what signals may have asked for in the moment in which nobody could hear them: logs are opened anew, which
-// harms nobody, and a configuration that has changed is gone over to. An upgrade would have been refused.
+// harms nobody, and a file that has changed is gone over to, if it is what runs. An upgrade would have been refused.
 func (m *master) catchUp() {
 	m.handle(lifecycle.Reopen{})
-	if config, err := m.o.Config(); err == nil && m.config.Name != "" && config.Hash() != m.config.Hash() {
+	if config, err := m.o.Config(); err == nil && m.fromFile(config) && config.Hash() != m.config.Hash() {
 		m.handle(lifecycle.Reload{})
 	}
 }

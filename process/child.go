@@ -113,11 +113,21 @@ func (m *master) forSpawn(a lifecycle.Spawn) (image *os.File, config Config, err
 		}
 		image = m.tried
 	}
-	if a.Fresh {
-		config, err = m.o.Config()
+	if !a.Fresh {
+		return image, config, nil
 	}
-	return image, config, err
+	file, err := m.o.Config()
+	if a.New && !m.fromFile(file) {
+		m.log.Warn("what runs was brought by a request: the new worker gets that, and not the file; a reload goes over to the file",
+			"worker", a.Worker, "running", config.Hash(), "file", file.Name, "err", err)
+		return image, config, nil
+	}
+	return image, file, err
 }
+
+// fromFile reports whether the configuration that runs is a state of that file. One that a request has brought has another name,
+// and nobody has confirmed that the file is to replace it.
+func (m *master) fromFile(file Config) bool { return m.config.Name == file.Name }
 
 // watchProcess tells the machine when the process has ended.
 func (m *master) watchProcess(c *child) {

@@ -21,7 +21,8 @@ type MasterOptions struct {
 	Product string // the program and its version
 	Log     *slog.Logger
 	// Config reads the configuration. It is called at the start, for a reload and for an upgrade, and when a worker asks for it, then
-	// on another goroutine. That it is valid is for the worker to say.
+	// on another goroutine. That it is valid is for the worker to say. Its Name is always the same, also beside an error: a
+	// configuration that runs under another name was brought by a request, and stays over upgrades.
 	Config func() (Config, error)
 	// Executable is the program that an upgrade goes over to; empty for the path that this one was started from.
 	Executable string

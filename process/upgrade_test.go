@@ -374,3 +374,52 @@ func TestDrainByRequest(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUpgradeKeepsWhatWasBrought: a configuration that a request has brought stays over upgrades and crashes, until the file is asked
+// for.
+func TestUpgradeKeepsWhatWasBrought(t *testing.T) {
+	s := started(t, oneListener)
+	brought := oneListener + "comment brought\n"
+	if _, err := s.reload(ReloadRequest{Config: &Config{Name: "request", Bytes: []byte(brought)}}); err != nil {
+		t.Fatal(err)
+	}
+	runs := func(worker uint64, config string) int {
+		t.Helper()
+		st := s.only(worker)
+		if st.ConfigHash != message.Hash([]byte(config)) || st.Workers[0].ConfigHash != st.ConfigHash {
+			t.Errorf("worker %d runs not %q: %+v", worker, config, st)
+		}
+		return st.Workers[0].PID
+	}
+	runs(1, brought)
+	s.write("config", oneListener+"comment file\n") // nobody has said that this is to replace it
+	for worker := uint64(2); worker < 4; worker++ { // the second one by a master that knows it from the one before
+		if err := s.upgrade(); err != nil {
+			t.Fatal(err)
+		}
+		s.until("reopened", func(MasterStatus) bool {
+			return strings.Count(s.log.String(), "this master is a new program") == int(worker-1)
+		})
+		pid := runs(worker, brought)
+		if !s.reopened(pid) { // which the new master does with the same breath as it would look at the file
+			t.Error("the new master does not catch up")
+		}
+		runs(worker, brought)
+		if n := strings.Count(s.log.String(), "level=WARN msg=\"what runs was brought by a request"); n != int(worker-1) {
+			t.Errorf("the log says it %d times", n)
+		}
+	}
+	if err := syscall.Kill(runs(3, brought), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	runs(4, brought)
+	if _, err := s.reload(ReloadRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	runs(4, oneListener+"comment file\n")
+	s.write("config", oneListener+"comment again\n")
+	if err := s.upgrade(); err != nil {
+		t.Fatal(err)
+	}
+	runs(5, oneListener+"comment again\n")
+}

@@ -131,7 +131,8 @@ type Action interface {
 // The actions.
 type (
 	// Spawn starts a worker: from the program on disk (New) or the one that runs, with the configuration as it is on disk
-	// (Fresh) or the one that was last confirmed. A New one accepts nothing until a HandOver or Resume says so. WorkerReady, WorkerFailed or WorkerEnded follow.
+	// (Fresh; but a New one goes on with what a request has brought) or the one that was last confirmed. A New one accepts nothing
+	// until a HandOver or Resume says so. WorkerReady, WorkerFailed or WorkerEnded follow.
 	Spawn struct {
 		Worker WorkerID
 		New    bool

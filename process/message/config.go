@@ -14,7 +14,7 @@ func Hash(config []byte) string {
 // Config is the configuration that a worker starts with. The master does not understand it and passes it on, so that a
 // new worker may understand what an old master does not.
 type Config struct {
-	Name  string // of the file, for what is said about faults in it
+	Name  string // of the file, for what is said about faults in it; one that came otherwise is named otherwise
 	Bytes []byte
 }
 
