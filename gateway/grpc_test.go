@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -22,6 +23,16 @@ func TestGRPCFailures(t *testing.T) {
 	}{
 		{"deadline", "grpc-timeout: 100m\r\n", func(*framed, uint32) {}, "grpc-status: 4\n", false},
 		{"deadline amid the response", "grpc-timeout: 100m\r\n", begins, "grpc-status: 4\n", true},
+		{"deadline that the server notices first", "grpc-timeout: 100m\r\n", func(k *framed, id uint32) {
+			time.Sleep(94 * time.Millisecond)
+			_ = k.WriteRSTStream(id, http2.ErrCodeCancel)
+		}, "grpc-status: 4\n", false},
+		{"deadline that the server notices first, amid the response", "grpc-timeout: 100m\r\n", func(k *framed, id uint32) {
+			begins(k, id)
+			time.Sleep(94 * time.Millisecond)
+			_ = k.WriteRSTStream(id, http2.ErrCodeCancel)
+		}, "grpc-status: 4\n", true},
+		{"cancelled long before the deadline", "grpc-timeout: 100S\r\n", func(k *framed, id uint32) { _ = k.WriteRSTStream(id, http2.ErrCodeCancel) }, "grpc-status: 14\n", false},
 		{"a timeout that is none", "grpc-timeout: 100x\r\n", func(k *framed, id uint32) {
 			begins(k, id)
 			k.head(id, true, "grpc-status", "0")

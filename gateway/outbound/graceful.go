@@ -3,10 +3,13 @@ package outbound
 import (
 	"errors"
 	"io"
+	"time"
 
+	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/grpc"
 	"github.com/ringway/ringway/gateway/upstream/h2"
 	"github.com/ringway/ringway/proto/header"
+	"github.com/ringway/ringway/proto/http2"
 )
 
 // graceful is the body of a response of gRPC, which always ends with a status: where the server's does not come, the gateway says what
@@ -38,7 +41,7 @@ func (g *graceful) Next() ([]byte, error) {
 	g.said = true
 	var reset *h2.ResetError
 	switch {
-	case errors.Is(err, h2.ErrDeadline):
+	case errors.Is(err, h2.ErrDeadline), late(c.x, err):
 		grpc.AddStatus(&g.own, grpc.DeadlineExceeded, grpc.ErrDeadline.Error())
 	case errors.As(err, &reset):
 		grpc.AddStatus(&g.own, grpc.OfReset(reset.Code), "the upstream has reset the stream")
@@ -46,6 +49,16 @@ func (g *graceful) Next() ([]byte, error) {
 		grpc.AddStatus(&g.own, grpc.Unavailable, "the upstream's response ended early")
 	}
 	return nil, io.EOF
+}
+
+// lateBy is how much sooner than ours a server's clock may say that the client's time is over: what it is told is rounded.
+const lateBy = 10 * time.Millisecond
+
+// late reports whether err is a server's way to say that the time which the client gave is over: it has the same deadline, and may
+// notice first.
+func late(x *exchange.Exchange, err error) bool {
+	var reset *h2.ResetError
+	return x.Deadline > 0 && x.Net.Loop.Now() >= x.Deadline-int64(lateBy) && errors.As(err, &reset) && !reset.Local && reset.Code == http2.Cancel
 }
 
 // Ready reports whether Next would not wait.

@@ -46,7 +46,7 @@ func (h *Handler) within(x *exchange.Exchange, d time.Duration) error {
 		x.Deadline = max(x.Start+int64(d), 1)
 	}
 	err := loop.Timeout(x.Task, time.Duration(x.Deadline-now), func() error { return h.handle(x) })
-	if err != nil && x.Task.Cause() == nil && (errors.Is(err, loop.ErrTimeout) || errors.Is(err, h2.ErrDeadline)) {
+	if err != nil && x.Task.Cause() == nil && (errors.Is(err, loop.ErrTimeout) || errors.Is(err, h2.ErrDeadline) || late(x, err)) {
 		return errs.From(errs.UpstreamTimeout, grpc.ErrDeadline, "carry request to "+x.Endpoint)
 	}
 	return err
