@@ -109,6 +109,7 @@ func (c *h2Conn) drain() {
 		l.patience = c.s.h.patience
 	}
 	c.s.h.Counters.HTTP2.GoAwaysGateway++
+	c.hc.SetNow(l.drained)
 	c.hc.Drain()
 	c.proceed()
 }

@@ -320,6 +320,7 @@ func (r *h2Request) write(p []byte, last bool) error {
 		return err
 	}
 	r.out, r.last = p, last
+	c.hc.SetNow(r.h.n.Loop.Now()) // from which its patience counts
 	c.hc.SetReady(r.stream, true)
 	for len(r.out) > 0 {
 		c.proceed()

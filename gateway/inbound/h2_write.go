@@ -31,14 +31,21 @@ func (w *h2Writer) Run(t *loop.Task) {
 	}
 }
 
-// written is the writer's end.
+// written is the writer's end. One that panicked ends the connection: another writer would meet the same.
 func (c *h2Conn) written() {
+	v := recover()
 	c.writing = false
+	if v != nil {
+		c.abort(errs.New(errs.Internal, "the connection could not be written to"))
+	}
 	if c.gone {
 		c.finish()
-		return
+	} else {
+		c.proceed()
 	}
-	c.proceed()
+	if v != nil {
+		panic(v)
+	}
 }
 
 // writeAll sends until nothing is left that may be sent.
@@ -62,6 +69,7 @@ func (c *h2Conn) writeAll() error {
 
 // fill adds to what waits, from the bodies whose turn it is.
 func (c *h2Conn) fill() {
+	c.hc.SetNow(c.s.h.n.Loop.Now())
 	for len(c.hc.Pending()) < h2Full {
 		s := c.hc.Next()
 		if s == nil {

@@ -388,3 +388,36 @@ func TestBombCosts(t *testing.T) {
 	}
 	runtime.KeepAlive(conns)
 }
+
+// TestStallsCountFromNow: a stream that gets data to send when its peer has been silent for long has all of the timeout.
+func TestStallsCountFromNow(t *testing.T) {
+	s := newScript(t, Server, nil)
+	timeout := int64(s.c.cfg.StallTimeout)
+	s.feed(AppendSettings(nil, Setting{SettingInitialWindowSize, 100}), s.headers(1, true, get))
+	st := s.streams[1]
+	began := 3 * timeout
+	s.c.SetNow(began)
+	_ = s.c.AppendResponse(st, 200, nil, false)
+	s.c.SetReady(st, true)
+	if d := s.c.Deadline(); d != began+timeout {
+		t.Errorf("deadline %d, want %d", d, began+timeout)
+	}
+	sent := began + timeout/2
+	s.c.SetNow(sent)
+	if n, _ := s.c.AppendData(st, zeros[:1000], false); n != 100 {
+		t.Fatalf("%d bytes went", n)
+	}
+	for _, c := range []struct {
+		at   int64
+		want bool
+	}{{began + timeout, false}, {sent + timeout - 1, false}, {sent + timeout, true}} {
+		ev, err := s.c.Tick(c.at)
+		if err != nil || (ev != nil && ev.Kind == EventStalled) != c.want {
+			t.Errorf("%d after it sent: %v, %v", c.at-sent, ev, err)
+		}
+	}
+	s.c.SetNow(0)
+	if s.c.now != sent+timeout {
+		t.Error("time went back")
+	}
+}

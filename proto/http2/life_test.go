@@ -61,6 +61,23 @@ func TestDrainByTime(t *testing.T) {
 	s.want("-> GOAWAY 2147483647 NO_ERROR, PING 7277647261696e00, GOAWAY 0 NO_ERROR")
 }
 
+// TestDrainCountsFromNow: the peer has all of the time between the two GOAWAY, however long it was silent before.
+func TestDrainCountsFromNow(t *testing.T) {
+	s := newScript(t, Server, nil)
+	timeout := int64(s.c.cfg.SettingsTimeout)
+	began := 5 * timeout
+	s.c.SetNow(began)
+	s.c.Drain()
+	s.want("-> GOAWAY 2147483647 NO_ERROR, PING 7277647261696e00")
+	if d := s.c.Deadline(); d != began+timeout {
+		t.Errorf("deadline %d, want %d", d, began+timeout)
+	}
+	_, _ = s.c.Tick(began + timeout - 1)
+	s.want("")
+	_, _ = s.c.Tick(began + timeout)
+	s.want("-> GOAWAY 0 NO_ERROR")
+}
+
 // TestGoAwayAtClient: requests that the server has not looked at are told of, one by one, and nothing new is opened.
 func TestGoAwayAtClient(t *testing.T) {
 	s := newScript(t, Client, nil)
