@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -185,6 +186,78 @@ func TestPingRefusedHere(t *testing.T) {
 	if _, ok := b.Standing("b", nil, nil); ok {
 		t.Error("a cluster that nobody knows has a standing")
 	}
+}
+
+// TestPingAdmittedLater: what this host could not ping at first, as by an interface that was not up, is pinged when it can be, and those
+// that it could go on meanwhile.
+func TestPingAdmittedLater(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		late string // an address that cannot be pinged ever
+	}{{"none could be pinged", ""}, {"others never will be", "[fe80::1%nosuchif]:1"}} {
+		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+			b := newBench(t)
+			addresses := []string{"127.0.0.1:1"}
+			if c.late != "" {
+				addresses = append(addresses, c.late)
+			}
+			s, err := b.Prepare([]Cluster{pinged(t, "a", "", addresses...)})
+			var denied *probe.PermissionError
+			if errors.As(err, &denied) {
+				t.Skipf("no permission for ICMP sockets here: %v", denied.Err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range s.pingers { // as if nothing could be had a moment ago
+				p.discard()
+				p.prober, p.pause = nil, 20*time.Millisecond
+				for i := range p.refused {
+					p.refused[i] = errors.New("there was no such interface")
+				}
+			}
+			b.Adopt(s)
+			b.await("it is unhealthy at once", func() bool { return b.log.count("endpoint is unhealthy") == len(addresses) })
+			b.await("it is pinged", func() bool { return b.good("a", 0) > 3 && b.Reports()["a"].Endpoints[0].State == Healthy })
+			if c.late == "" {
+				return
+			}
+			failed := func() uint64 { return b.Reports()["a"].Endpoints[1].Checks[0].Failed }
+			good, before := b.good("a", 0), failed()
+			b.await("the other is tried again, and pings go on", func() bool { return failed() > before+3 && b.good("a", 0) > good+3 })
+			if e := b.Reports()["a"].Endpoints[1]; e.State != Unhealthy || !strings.Contains(e.Reason, "no such interface") || b.log.count("could not") != 1 {
+				t.Errorf("%+v, %d", e, b.log.count("could not"))
+			}
+		})
+	}
+}
+
+// TestPingWithoutDescriptors: that none are left is an error, and not an address that cannot be pinged.
+func TestPingWithoutDescriptors(t *testing.T) {
+	b := newBench(t)
+	b.adopt(pinged(t, "a", "", "127.0.0.1:1"))
+	var had syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	next, err := os.Open(os.DevNull) // the lowest free number
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := syscall.Rlimit{Cur: uint64(next.Fd()), Max: had.Max}
+	next.Close()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Prepare([]Cluster{pinged(t, "a", "", "127.0.0.2:1", "[::1]:1")})
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "too many open files") {
+		t.Errorf("%v", err)
+	}
+	good := b.good("a", 0)
+	b.await("what was checked is checked on", func() bool { return b.good("a", 0) > good+3 })
 }
 
 // TestEndpointOfTwoKinds: all kinds have to agree.

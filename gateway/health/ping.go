@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringway/ringway/probe"
+	"github.com/ringway/ringway/sys"
 )
 
 // pingTerms are what endpoints have in common that one prober can ping.
@@ -33,32 +35,39 @@ type pinger struct {
 	prober  *probe.Prober
 	sinks   [][]*check // by target; guarded by the checker's lock
 	cancel  context.CancelFunc
+	pause   time.Duration // before it tries again what failed
 }
 
 // pingBuffer is the room for what is received. Checks are few and read at once.
 const pingBuffer = 1 << 20
 
-// newPinger opens what it takes. That this process may not ping at all is an error.
+// newPinger opens what it takes. That this process may not ping at all, or has no descriptors left, is an error.
 func newPinger(c *Checker, terms pingTerms, targets []netip.Addr) (*pinger, error) {
-	p := &pinger{checker: c, terms: terms, targets: targets, refused: make([]error, len(targets)), sinks: make([][]*check, len(targets))}
+	p := &pinger{checker: c, terms: terms, targets: targets, refused: make([]error, len(targets)), sinks: make([][]*check, len(targets)), pause: retryPause}
 	if err := p.open(); err != nil {
 		return nil, fmt.Errorf("health checks by icmp: %w", err)
 	}
 	return p, nil
 }
 
+// options are what the pinger's terms mean to a prober.
+func (p *pinger) options() probe.Options {
+	t := &p.terms
+	return probe.Options{Interval: t.interval, Timeout: t.timeout, Size: t.size, TOS: t.tos, DontFragment: t.dontFragment,
+		Sockets: t.sockets.probe(), BufferSize: pingBuffer, OnEvent: p.observe}
+}
+
+// open opens the prober, and notes whom it cannot ping. That this process may not ping, or has no descriptors left to, says nothing of
+// whom: then it is an error.
 func (p *pinger) open() (err error) {
 	list := make([]probe.Target, len(p.targets))
 	for i, a := range p.targets {
 		list[i] = probe.Target{Name: a.String(), Addr: a}
 	}
-	t := &p.terms
-	p.prober, err = probe.New(list, probe.Options{Interval: t.interval, Timeout: t.timeout, Size: t.size, TOS: t.tos, DontFragment: t.dontFragment,
-		Sockets: t.sockets.probe(), BufferSize: pingBuffer, OnEvent: p.observe})
-	var denied *probe.PermissionError
+	p.prober, err = probe.New(list, p.options())
 	switch {
-	case errors.As(err, &denied):
-		return denied
+	case err != nil && ownFault(err) != nil:
+		return ownFault(err)
 	case errors.Is(err, probe.ErrNoTargets): // a host without IPv6, for one; its endpoints cannot be reached either
 		for i := range p.refused {
 			p.refused[i] = err
@@ -68,47 +77,105 @@ func (p *pinger) open() (err error) {
 		return err
 	}
 	for i, got := range p.prober.Targets() {
-		if p.refused[i] = got.Err; errors.As(got.Err, &denied) {
-			p.prober.Close()
-			return denied
+		if p.refused[i] = got.Err; ownFault(got.Err) != nil {
+			p.discard()
+			p.prober = nil
+			return ownFault(got.Err)
 		}
+	}
+	return nil
+}
+
+// ownFault is the part of err that this process is to blame for, and not the address: that it may not ping, or has no descriptors left.
+func ownFault(err error) error {
+	var denied *probe.PermissionError
+	switch {
+	case errors.As(err, &denied):
+		return denied
+	case sys.IsExhausted(err):
+		return err
 	}
 	return nil
 }
 
 // run pings until ctx ends. What stops it otherwise is the system's doing; it tries again.
 func (p *pinger) run(ctx context.Context) {
-	for p.prober != nil {
-		err := p.prober.Run(ctx)
+	for {
+		err := p.ping(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		p.checker.log.Error("health checks by icmp were interrupted, and go on in a moment", "err", err)
-		for err = p.pause(ctx); err != nil && ctx.Err() == nil; err = p.pause(ctx) {
+		if err != nil {
+			p.checker.log.Error("health checks by icmp were interrupted, and go on in a moment", "err", err)
+			if !p.rest(ctx) {
+				return
+			}
+		}
+		for err = p.open(); err != nil; err = p.open() {
 			p.checker.log.Error("health checks by icmp cannot go on", "err", err)
-		}
-		if ctx.Err() != nil {
-			p.discard()
-			return
+			if !p.rest(ctx) {
+				return
+			}
 		}
 	}
 }
 
-// reopenPause is how long a pinger waits before it tries again.
-const reopenPause = 5 * time.Second
+// ping pings until ctx ends, the system fails, or an address that was refused no longer is: then it returns nil, and is to begin anew.
+func (p *pinger) ping(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	if slices.ContainsFunc(p.refused, func(err error) bool { return err != nil }) {
+		waiting.Go(func() {
+			p.awaitAdmitted(ctx)
+			cancel()
+		})
+	}
+	if p.prober == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return p.prober.Run(ctx)
+}
 
-// pause waits a moment and opens the prober anew.
-func (p *pinger) pause(ctx context.Context) error {
+// awaitAdmitted returns when an address that was refused can be pinged, or ctx ends. An interface may come up later than the gateway does.
+// Until then each try is a ping that failed, also for endpoints that came to the address after the first.
+func (p *pinger) awaitAdmitted(ctx context.Context) {
+	for p.rest(ctx) {
+		var list []probe.Target
+		for i, why := range p.refused {
+			if why != nil {
+				list = append(list, probe.Target{Name: p.targets[i].String(), Addr: p.targets[i]})
+			}
+		}
+		if trial, err := probe.New(list, p.options()); err == nil { // of those alone: the others are pinged meanwhile
+			admitted := slices.ContainsFunc(trial.Targets(), func(t probe.Target) bool { return t.Err == nil })
+			trial.Close()
+			if admitted {
+				p.checker.log.Info("health checks by icmp reach addresses that they could not")
+				return
+			}
+		}
+		for i, why := range p.refused {
+			if why != nil {
+				p.checker.take(result{failure: why.Error()}, func() []*check { return p.sinks[i] })
+			}
+		}
+	}
+}
+
+// retryPause is how long a pinger waits before it tries again.
+const retryPause = 5 * time.Second
+
+// rest waits until it is time to try again; false if ctx ends.
+func (p *pinger) rest(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(reopenPause):
+		return false
+	case <-time.After(p.pause):
+		return true
 	}
-	err := p.open()
-	if err == nil && p.prober == nil { // the addresses' family is gone
-		err = p.refused[0]
-	}
-	return err
 }
 
 // discard frees what was opened of a pinger that does not run.

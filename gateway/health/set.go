@@ -203,7 +203,7 @@ func (k *check) end() {
 	}
 }
 
-// begin has a pinger run, and says how. Those that this host cannot ping are unhealthy: it cannot reach them either.
+// begin has a pinger run, and says how. Those that this host cannot ping are unhealthy as long as that lasts: it cannot reach them either.
 func (c *Checker) begin(p *pinger) {
 	var ctx context.Context
 	ctx, p.cancel = context.WithCancel(c.background)
