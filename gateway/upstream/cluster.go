@@ -52,6 +52,11 @@ func Resolve(ctx context.Context, name string, s *Spec) (*Resolved, error) {
 		Retries: s.Retries, Pool: s.Pool, HTTP1: lim, SendProxy: s.SendProxy,
 		Version: s.Version, HTTP2: s.HTTP2,
 	}}
+	if r.Settings.Version.multiplexes() {
+		if err := r.Settings.transport().HTTP2.Validate(); err != nil {
+			return nil, errs.Wrapf(err, "clusters.%s", name)
+		}
+	}
 	if s.TLS != nil {
 		var err error
 		if r.TLS, err = secure.NewClient(s.TLS); err != nil {

@@ -33,6 +33,7 @@ func TestValidate(t *testing.T) {
 		{"{endpoints: ['a:1'], http2: {streams: 5}}", `c.yaml:1:29: http2: the cluster speaks HTTP/1.1: say version: http2, or auto`},
 		{"{endpoints: ['a:1'], version: http2, http2: {streams: 0}}", `c.yaml:1:55: http2.streams: streams is 1 to 10000, not 0`},
 		{"{endpoints: ['a:1'], version: http2, http2: {window: 1KiB}}", `c.yaml:1:54: http2.window: a window is 16KiB at least and 16MiB at most`},
+		{"{endpoints: ['a:1'], version: http2, limits: {fields: 7}}", `c.yaml:1:55: limits.fields: fields is 8 at least where HTTP/2 is spoken`},
 		{"{endpoints: ['a:1'], version: http2, http2: {ping_after: 1ms}}", `c.yaml:1:58: http2.ping_after: ping_after is 0 or at least 1s`},
 		{"{endpoints: ['a:1'], version: http2, http2: {ping_timeout: 0}}", `c.yaml:1:60: http2.ping_timeout: a PING whose answer may take any time finds nothing out: give it a time, or make ping_after 0`},
 	} {
@@ -42,6 +43,33 @@ func TestValidate(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s\n got %s\nwant %s", test.text, got, test.want)
+		}
+	}
+}
+
+// TestResolveHTTP2: whatever the configuration may say makes windows that the protocol allows, and that are enough where they can be.
+func TestResolveHTTP2(t *testing.T) {
+	for _, test := range []struct {
+		text         string
+		window, conn int
+	}{
+		{"", 64 << 10, 2 * 128 * 64 << 10},
+		{", http2: {streams: 1, window: 16KiB}", 16 << 10, 1 << 20},
+		{", http2: {window: 16MiB}", 16 << 20, 1<<31 - 1},
+		{", http2: {streams: 10000, window: 16MiB}, limits: {head: 64KiB, fields: 10000}", 16 << 20, 1<<31 - 1},
+		{", limits: {head: 1KiB, fields: 8}", 64 << 10, 16 << 20},
+	} {
+		s := new(Spec)
+		if err := config.Decode("c.yaml", []byte("{endpoints: ['127.0.0.1:81'], version: http2"+test.text+"}"), s); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Resolve(context.Background(), "c", s)
+		if err != nil {
+			t.Errorf("%s: %v", test.text, err)
+			continue
+		}
+		if c := r.Settings.transport().HTTP2; c.StreamWindow != test.window || c.ConnectionWindow != test.conn {
+			t.Errorf("%s: windows %d and %d", test.text, c.StreamWindow, c.ConnectionWindow)
 		}
 	}
 }

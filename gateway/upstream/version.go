@@ -72,6 +72,9 @@ func (s *HTTP2Spec) Validate(c *config.Check) {
 	}
 }
 
+// minFields is the least bound of fields that HTTP/2 goes by, which counts :status too.
+const minFields = 8
+
 // maxStreams is the most that streams may be.
 const maxStreams = 10000
 
@@ -83,15 +86,22 @@ func (s *Spec) validateVersion(c *config.Check) {
 	if s.Version == HTTP1 && c.Has("http2") {
 		c.At("http2").Errorf("the cluster speaks HTTP/1.1: say version: http2, or auto")
 	}
+	if s.Version.multiplexes() && s.Limits.Fields > 0 && s.Limits.Fields < minFields {
+		c.At("limits").At("fields").Errorf("fields is %d at least where HTTP/2 is spoken", minFields)
+	}
 }
 
+// maxWindow is the most that a window may be (RFC 9113 §6.9.1).
+const maxWindow = 1<<31 - 1
+
 // transport makes of the settings what HTTP/2 connections go by. Their windows let every stream fill its own, so that none whose
-// consumer is slow keeps others waiting.
+// consumer is slow keeps others waiting. They are twice that, since what was consumed is not told before it is half of a window;
+// where that is more than a window can be, slow consumers of very large bodies may have to wait for each other.
 func (s *Settings) transport() *h2.Config {
 	cfg := http2.DefaultConfig()
 	cfg.MaxConcurrentStreams = max(cfg.MaxConcurrentStreams, s.HTTP2.Streams) // how many given up are remembered goes by it
 	cfg.StreamWindow = int(s.HTTP2.Window)
-	cfg.ConnectionWindow = max(cfg.StreamWindow*s.HTTP2.Streams, cfg.ConnectionWindow)
+	cfg.ConnectionWindow = min(max(2*cfg.StreamWindow*s.HTTP2.Streams, cfg.ConnectionWindow), maxWindow)
 	cfg.MaxHeaderList, cfg.MaxFields = 2*s.HTTP1.MaxHead, s.HTTP1.MaxFields
 	cfg.MaxHeaderBlock = max(cfg.MaxHeaderBlock, cfg.MaxHeaderList)
 	return &h2.Config{HTTP2: &cfg, Streams: s.HTTP2.Streams, Write: s.Write, Idle: s.Idle,
