@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/ringway/ringway/errs"
@@ -21,7 +22,11 @@ func (r *h1Request) respond(err error) bool {
 	keep, sendErr := r.send()
 	if source, ok := sendErr.(*http1io.SourceError); ok && !r.out.Begun() && err == nil && r.Task.Cause() == nil {
 		// The body broke off before anything was sent: there is still time to say so.
-		r.refit(errs.From(errs.UpstreamBadResponse, source.Err, "read response body"))
+		code := errs.UpstreamBadResponse
+		if errors.Is(source.Err, errs.Overloaded) { // the gateway has given it up
+			code = errs.Overloaded
+		}
+		r.refit(errs.From(code, source.Err, "read response body"))
 		keep, sendErr = r.send()
 	}
 	r.s.h.Counters.BytesOut += uint64(r.sent)

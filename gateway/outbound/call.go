@@ -205,6 +205,7 @@ func (c *call) send() error {
 		return err
 	}
 	c.s = s
+	s.Serves(x.Task.Handle())
 	if r.Body == nil {
 		return nil // of a tunnel it is nil, too, until the server has accepted it
 	}

@@ -13,8 +13,7 @@ import (
 // data takes a part of the body.
 func (s *Stream) data(ev *http2.Event) {
 	if !s.store(ev.Data) {
-		s.c.m.Reset(s.s, http2.EnhanceYourCalm)
-		s.fail(ErrNoBlock)
+		s.giveUp()
 		return
 	}
 	s.ended = s.ended || ev.EndStream
@@ -27,10 +26,16 @@ func (s *Stream) store(p []byte) bool {
 		var b *buf.Block
 		if n := len(s.queue); n > 0 && s.queue[n-1].Len < len(s.queue[n-1].Bytes) {
 			b = s.queue[n-1]
-		} else if b = s.c.shared.blocks.Get(); b == nil {
+		} else if b = s.c.shared.block(); b == nil {
+			return false
+		} else if s.abandoned { // it was the one to go
+			b.Put()
 			return false
 		} else {
 			s.queue = append(s.queue, b)
+		}
+		if !s.holds {
+			s.c.shared.holders.add(s)
 		}
 		n := copy(b.Bytes[b.Len:], p)
 		b.Len += n
@@ -51,6 +56,9 @@ func (s *Stream) giveBack() {
 		b.Put()
 		s.queue = append(s.queue[:0], s.queue[1:]...)
 		s.off = 0
+	}
+	if s.c.shared.holders.remove(s); s.held > 0 {
+		s.c.shared.holders.add(s)
 	}
 	s.c.m.Consumed(s.s, n)
 	s.c.kick()

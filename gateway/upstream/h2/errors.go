@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 
+	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/proto/http2"
 )
 
@@ -15,8 +16,8 @@ var (
 	ErrNotHTTP2 = errors.New("the server does not speak HTTP/2, but HTTP/1")
 	// ErrSilent says that the server has not answered a PING in time.
 	ErrSilent = errors.New("the server has not answered a PING in time")
-	// ErrNoBlock says that MaxBlocks are in use.
-	ErrNoBlock = errors.New("no block left for a response's body")
+	// ErrNoBlock says that a response was given up because too many wait for clients that do not take them. It has the code.
+	ErrNoBlock error = errs.New(errs.Overloaded, "too much of responses waits for clients that do not take it")
 	// ErrDeadline says that the time for the whole exchange is over.
 	ErrDeadline = errors.New("the exchange's deadline has passed")
 	// ErrInterims says that a server sends interim responses without end.

@@ -8,22 +8,27 @@ import (
 
 const (
 	// Block is the size of the blocks that wait for a response's consumer, in bytes.
-	Block = 32 << 10
+	// Bodies hold little more than they carry.
+	Block = 16 << 10
 	// MaxBlocks bounds them, on each loop. A stream at rest holds none.
-	MaxBlocks = 4096
+	MaxBlocks = 8192
+	// spareShare is the part of them, one in so many, that is kept free by giving responses up.
+	spareShare = 8
 	// maxFree is how many streams' records are kept for reuse.
 	maxFree = 1024
 )
 
 // shared is what the connections of a loop have in common.
 type shared struct {
-	pool   *http2.Pool
-	blocks *buf.Pool
-	free   []*Stream
+	pool    *http2.Pool
+	blocks  *buf.Pool
+	limit   int // of blocks
+	holders holders
+	free    []*Stream
 }
 
 var perLoop = loop.NewLocal(func(l *loop.Loop) *shared {
-	s := &shared{pool: http2.NewPool(), blocks: buf.NewPool(Block, MaxBlocks)}
+	s := &shared{pool: http2.NewPool(), blocks: buf.NewPool(Block, MaxBlocks), limit: MaxBlocks}
 	s.pool.Poison = buf.Poison
 	l.OnTrim(s.blocks.Trim)
 	l.AtClose(func() {

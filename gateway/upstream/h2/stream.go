@@ -37,6 +37,11 @@ type Stream struct {
 	held  int          // bytes in the queue that are not done with
 	lent  int          // of them, those that the consumer has
 
+	serves         loop.Handle // the task that the response is for
+	abandoned      bool        // others needed its blocks
+	holds          bool        // it is among the holders, between the next two
+	before, behind *Stream
+
 	sender    *loop.Task // waits to send
 	queued    bool       // in c.senders
 	sent      bool       // the request is sent whole
@@ -212,6 +217,7 @@ func (s *Stream) Release() {
 	for _, b := range s.queue {
 		b.Put()
 	}
+	c.shared.holders.remove(s)
 	s.s.Owner = nil
 	c.m.Release(s.s)
 	c.remove(s)
