@@ -62,6 +62,7 @@ func (c *h2Conn) begin(ev *http2.Event) {
 		q := &r.Request
 		q.Method, q.MethodToken, q.Upgrade, q.Tunnel = http1.GET, methodGET, m.Protocol, &r.body
 		r.body.unbounded()
+		r.opens = true
 	case !ev.EndStream:
 		r.Request.Body, r.Request.ContentLength = &r.body, m.ContentLength
 	case m.ContentLength < 0 && wantsLength(m.Method):
@@ -190,6 +191,9 @@ func (r *h2Request) Informational(status int, fields *header.Fields) error {
 
 // respond sends the response, or the problem that err is.
 func (r *h2Request) respond(err error) {
+	if err == nil && r.opens && r.Response.Status/100 == 2 {
+		err = r.unopened()
+	}
 	if err != nil {
 		if r.fail(err); gone(err) {
 			r.reset(http2.Cancel)

@@ -8,6 +8,15 @@ import (
 	"github.com/ringway/ringway/proto/ws"
 )
 
+// unopened is what an extended CONNECT fails with that was answered as an ordinary request, in good order: its client must not take
+// that for its tunnel, and the answer's body for what the other end says (RFC 8441 §5).
+func (r *h2Request) unopened() error {
+	if r.Response.Owner != nil {
+		return errs.New(errs.UpstreamBadResponse, "an ordinary response to a request for a tunnel").Public("the upstream has opened no tunnel")
+	}
+	return errs.New(errs.NotImplemented, "CONNECT was answered without a tunnel").Public("no tunnel is opened here")
+}
+
 // tunnel tells the client that its extended CONNECT is accepted (RFC 8441 §5), and passes bytes on as DATA until both sides have
 // ended.
 func (r *h2Request) tunnel() {

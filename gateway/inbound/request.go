@@ -26,6 +26,7 @@ type request struct {
 	err    error  // what the response was about, for the log
 	note   []byte
 	allow  []byte // methods that the route's resource has, for 405
+	opens  bool   // it is an extended CONNECT: to its client any 2xx says that the tunnel is open
 }
 
 // maxFree is how many requests of each version are kept for reuse; each is about 2 KiB.
@@ -59,7 +60,7 @@ func (r *request) clear() {
 		r.DropResponse()
 	}
 	r.Exchange.Reset()
-	r.h, r.terms, r.err = nil, nil, nil
+	r.h, r.terms, r.err, r.opens = nil, nil, nil, false
 }
 
 // handle routes the exchange and passes it through the route's filters to the upstream.
@@ -115,7 +116,7 @@ func (r *request) fail(err error) errs.Code {
 	if !theirs && h.Log.Enabled(context.Background(), slog.LevelWarn) {
 		h.Log.Warn("request failed", "request_id", id, "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", err)
 	}
-	if r.Request.Fields != nil && grpc.Speaks(r.Request.Fields) {
+	if r.Request.Fields != nil && !r.opens && grpc.Speaks(r.Request.Fields) {
 		grpc.Fail(&r.Exchange, err)
 		return code
 	}
