@@ -226,6 +226,10 @@ func (m *master) startReload(a lifecycle.StartReload) {
 	reload := &message.Reload{}
 	if r := m.requests[a.Request]; r != nil && r.reload != nil {
 		*reload = *r.reload
+	} else if a.Request != 0 { // what was to be done has gone with who asked, and an empty message would mean the file
+		m.log.Warn("not reloaded: whoever asked for it did not wait", "request", a.Request)
+		go m.event(done)
+		return
 	}
 	c := m.children[a.Worker]
 	if c == nil || c.link == nil {

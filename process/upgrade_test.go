@@ -423,3 +423,32 @@ func TestUpgradeKeepsWhatWasBrought(t *testing.T) {
 	}
 	runs(5, oneListener+"comment again\n")
 }
+
+// TestReloadWhoseAskerIsGone: a reload that waits, and that nobody waits for any more, is not done, and is not one of the file either.
+func TestReloadWhoseAskerIsGone(t *testing.T) {
+	s := started(t, oneListener)
+	s.write("config", oneListener+"comment file\n")
+	slow := oneListener + "reload slow\n"
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.reload(ReloadRequest{Config: &Config{Name: "request", Bytes: []byte(slow)}})
+		done <- err
+	}()
+	s.until("reloading", func(st MasterStatus) bool { return st.Phase == "reloading" })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	c := s.client()
+	if _, err := c.Reload(ctx, ReloadRequest{Config: &Config{Name: "request", Bytes: []byte(oneListener + "comment brought\n")}}); err == nil {
+		t.Error("it was done during the one before")
+	}
+	c.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if !s.eventually(func() bool { return strings.Contains(s.log.String(), "whoever asked for it did not wait") }) {
+		t.Error("nobody says that it was not done")
+	}
+	if st := s.only(1); st.ConfigHash != message.Hash([]byte(slow)) {
+		t.Errorf("%+v", st)
+	}
+}
