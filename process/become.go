@@ -213,18 +213,24 @@ func (m *master) exec(b *becoming) error {
 		return err
 	}
 	keep = append(keep, sys.FileDescriptor(memory))
+	env := append(without(os.Environ(), stateVariable), stateVariable+"="+strconv.Itoa(sys.FileDescriptor(memory)))
+	m.log.Info("becoming the new program")
+	return execKeeping(keep, sys.FdPath(sys.FileDescriptor(m.image)), env)
+}
+
+// execKeeping becomes the program at path, which finds those descriptors open. If that fails, at whichever step, no other child will.
+func execKeeping(keep []int, path string, env []string) error {
+	defer func() {
+		for _, fd := range keep {
+			_ = sys.KeepOnExec(fd, false)
+		}
+	}()
 	for _, fd := range keep {
 		if err := sys.KeepOnExec(fd, true); err != nil {
 			return err
 		}
 	}
-	env := append(without(os.Environ(), stateVariable), stateVariable+"="+strconv.Itoa(sys.FileDescriptor(memory)))
-	m.log.Info("becoming the new program")
-	err = sys.Exec(sys.FdPath(sys.FileDescriptor(m.image)), os.Args, env)
-	for _, fd := range keep {
-		_ = sys.KeepOnExec(fd, false)
-	}
-	return err
+	return sys.Exec(path, os.Args, env)
 }
 
 // state is the record, and the descriptors that have to stay open for it.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/ringway/ringway/process/message"
@@ -119,6 +120,25 @@ func TestAlike(t *testing.T) {
 	}{{b, b, true}, {n | message.FeatureAdopt, n, true}, {b, n, false}, {n, b | message.FeatureResume, false}, {0, n, true}, {b, 0, true}} {
 		if got := alike(c.a, c.b); got != c.want {
 			t.Errorf("%b and %b: %v", c.a, c.b, got)
+		}
+	}
+}
+
+// TestExecThatFails: whatever keeps a master from becoming another program, no child inherits what that one was to have.
+func TestExecThatFails(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFiles(r, w)
+	for _, keep := range [][]int{{sys.FileDescriptor(r), 1 << 28, sys.FileDescriptor(w)}, {sys.FileDescriptor(r), sys.FileDescriptor(w)}} {
+		if err := execKeeping(keep, "/nonexistent", nil); err == nil {
+			t.Fatal("it did not fail")
+		}
+		for _, f := range []*os.File{r, w} {
+			if flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_GETFD, 0); errno != 0 || flags&syscall.FD_CLOEXEC == 0 {
+				t.Errorf("descriptor %d of %v stays open on exec (%v)", f.Fd(), keep, errno)
+			}
 		}
 	}
 }
