@@ -119,7 +119,8 @@ func (e *Endpoint) dialMore() {
 			if len(e.idle) == 0 {
 				return
 			}
-			e.idle[0].Discard() // one of the time when the server spoke HTTP/1.1
+			e.idle[0].Discard() // one of the time when the server spoke HTTP/1.1: who waits may have its room already
+			continue
 		}
 		e.open++
 		e.dialing++

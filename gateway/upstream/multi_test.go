@@ -230,3 +230,39 @@ func TestStreamsWithoutServer(t *testing.T) {
 		})
 	})
 }
+
+// TestStreamsReplaceIdle: connections of the time when the server spoke HTTP/1.1 make room, each for one, and the bound of connections
+// holds.
+func TestStreamsReplaceIdle(t *testing.T) {
+	eachDriver(t, PoolSpec{Idle: 8, Connections: 2, Waiting: 5}, func(p *pool) {
+		p.l.On(func() { p.update(AutoHTTP, 1) })
+		p.do(func(t *loop.Task) {
+			a, err := p.e.Get(t, false)
+			b, err2 := p.e.Get(t, false)
+			if err != nil || err2 != nil {
+				p.Errorf("Get: %v, %v", err, err2)
+				return
+			}
+			a.Release(true)
+			b.Release(true)
+			if len(p.e.idle) != 2 || p.e.open != 2 {
+				p.Errorf("%d idle of %d", len(p.e.idle), p.e.open)
+			}
+			p.e.multiplexes = true // as when ALPN settles otherwise for a further connection
+			var rides []ride
+			var all []loop.Handle
+			for range 2 {
+				all = append(all, p.l.Go("request", func(t *loop.Task) { rides = append(rides, p.mustRide(t)) }))
+			}
+			for _, h := range all {
+				_ = t.Join(h)
+			}
+			if p.e.open != 2 || p.e.Counters.Connects != 4 {
+				p.Errorf("%d open, %+v", p.e.open, p.e.Counters)
+			}
+			for _, r := range rides {
+				r.end()
+			}
+		})
+	})
+}
