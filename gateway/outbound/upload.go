@@ -93,7 +93,16 @@ func (u *upload) Run(t *loop.Task) {
 	u.err = u.send(t)
 }
 
+// send sends what is left. Room that came before the task ran has woken nobody, so it looks for some before it waits.
 func (u *upload) send(t *loop.Task) error {
+	if len(u.rest) > 0 {
+		if u.offer() {
+			return nil
+		}
+		if u.refusal != nil {
+			return u.refusal
+		}
+	}
 	for {
 		for len(u.rest) > 0 {
 			if err := u.call.s.AwaitRoom(t, u.patience()); err != nil {
