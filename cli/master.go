@@ -79,8 +79,8 @@ func (s settings) keep() []string {
 	return nil
 }
 
-// runMaster is the life of a master, which starts the workers. config reads the configuration.
-func runMaster(s settings, config func() (process.Config, error), stderr io.Writer) error {
+// runMaster is the life of a master, which starts the workers. config reads the configuration; signals are those of a successor.
+func runMaster(s settings, config func() (process.Config, error), signals chan os.Signal, stderr io.Writer) error {
 	log := masterLog(s.Log, stderr)
 	if err := s.leave(); err != nil {
 		return err
@@ -88,7 +88,7 @@ func runMaster(s settings, config func() (process.Config, error), stderr io.Writ
 	debug.FreeOSMemory() // a large configuration was read to check it, and a master needs next to nothing from here on
 	p := s.Process
 	return process.RunMaster(process.MasterOptions{
-		Product: product(), Log: log, Config: config, PIDFile: p.PIDFile, Survive: p.Survive, Name: "ringway master",
+		Product: product(), Log: log, Config: config, Signals: signals, PIDFile: p.PIDFile, Survive: p.Survive, Name: "ringway master",
 		ControlPath: cmp.Or(p.Control, defaultControl()), ControlOptional: p.Control == "",
 		Privileges: process.Privileges{User: p.User, Group: p.Group, NoNewPrivileges: true, DropCapabilities: p.User != "", Keep: s.keep()},
 	})

@@ -21,6 +21,7 @@ import (
 func runCommand() *cobra.Command {
 	var file, listen, to, protocol string
 	var foreground bool
+	signals := process.SuccessorSignals() // here, where nothing was read yet
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
@@ -34,13 +35,13 @@ func runCommand() *cobra.Command {
 			}
 			spec, source, err := loadOrForward(file, listen, to, protocol)
 			if s, ok := inheritedSettings(); err != nil && ok {
-				return runMaster(s, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
+				return runMaster(s, configOf(file, listen, to, protocol), signals, cmd.ErrOrStderr())
 			}
 			if err != nil {
 				return err
 			}
 			if !foreground {
-				return runMaster(settings{spec.Process, spec.Log, spec.NeedsNetRaw()}, configOf(file, listen, to, protocol), cmd.ErrOrStderr())
+				return runMaster(settings{spec.Process, spec.Log, spec.NeedsNetRaw()}, configOf(file, listen, to, protocol), signals, cmd.ErrOrStderr())
 			}
 			r := run{spec: spec, source: source, stderr: cmd.ErrOrStderr()}
 			if file != "" {

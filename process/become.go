@@ -150,7 +150,7 @@ func (m *master) finishBecoming(err error) {
 		err = m.exec(b)
 		restore()
 	}
-	m.listenToSignals()
+	listenToSignals(m.signals)
 	m.log.Error("the master stays the program that it is", "err", err)
 	m.becoming = nil
 	for id, f := range b.files {

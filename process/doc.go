@@ -24,7 +24,8 @@
 //	if process.IsWorker() {
 //		return process.RunWorker(service, process.WorkerOptions{…})
 //	}
-//	return process.RunMaster(process.MasterOptions{…})
+//	signals := process.SuccessorSignals() // before anything that takes time
+//	return process.RunMaster(process.MasterOptions{Signals: signals, …})
 //
 // A worker is the same program with the same arguments. Package cli is the only caller.
 //

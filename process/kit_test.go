@@ -33,12 +33,24 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	case dir != "":
-		if err := RunMaster(testOptions(dir, log)); err != nil {
+		o := testOptions(dir, log)
+		if o.Signals = SuccessorSignals(); o.Signals != nil {
+			slowSuccessor(dir)
+		}
+		if err := RunMaster(o); err != nil {
 			fmt.Fprintln(os.Stderr, "master:", err)
 			os.Exit(1)
 		}
 	default:
 		os.Exit(m.Run())
+	}
+}
+
+// slowSuccessor takes its time, as for a large configuration, if the test says so, and says that it does.
+func slowSuccessor(dir string) {
+	if os.Remove(filepath.Join(dir, "slow")) == nil {
+		_ = os.WriteFile(filepath.Join(dir, "waits"), nil, 0o600)
+		time.Sleep(500 * time.Millisecond)
 	}
 }
 

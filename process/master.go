@@ -40,6 +40,8 @@ type MasterOptions struct {
 	// Survive lets a worker outlive its master and be adopted by the next one, by way of ControlPath. The worker then holds
 	// the control socket as well, so a command line trusts it as it trusts the master.
 	Survive bool
+	// Signals is what SuccessorSignals has returned; nil to hear signals from RunMaster on only.
+	Signals chan os.Signal
 	// Limits of the life of workers: all of them, or the zero value for lifecycle.DefaultLimits.
 	Limits lifecycle.Limits
 	// ReloadTimeout is how long whoever asked for a reload waits at most; 0 for a minute.
@@ -107,7 +109,7 @@ func RunMaster(o MasterOptions) error {
 	if err != nil {
 		return err
 	}
-	m.listenToSignals()
+	listenToSignals(m.signals)
 	defer signal.Stop(m.signals)
 	signal.Ignore(sys.SIGPIPE) // whoever reads our log may go away
 	defer m.close()
@@ -117,9 +119,24 @@ func RunMaster(o MasterOptions) error {
 	return m.run()
 }
 
-func (m *master) listenToSignals() {
-	signal.Notify(m.signals, signalsOf(endingSignals)...)
-	signal.Notify(m.signals, signalsOf(otherSignals)...)
+// SuccessorSignals hears signals from now on, for MasterOptions.Signals, if this process was another program up to now: whoever
+// sends it one knows nothing of that, and it would end the master without a drain. So it is to be called before anything that takes
+// time. It returns nil in any other process.
+func SuccessorSignals() chan os.Signal {
+	if os.Getenv(stateVariable) == "" {
+		return nil
+	}
+	c := newSignals()
+	listenToSignals(c)
+	return c
+}
+
+// newSignals has room for signals that nobody acts on yet.
+func newSignals() chan os.Signal { return make(chan os.Signal, 16) }
+
+func listenToSignals(c chan os.Signal) {
+	signal.Notify(c, signalsOf(endingSignals)...)
+	signal.Notify(c, signalsOf(otherSignals)...)
 }
 
 func newMaster(o MasterOptions) (*master, error) {
@@ -134,6 +151,9 @@ func newMaster(o MasterOptions) (*master, error) {
 	}
 	if o.Open == nil {
 		o.Open = OpenSockets
+	}
+	if o.Signals == nil {
+		o.Signals = newSignals()
 	}
 	if o.Args == nil {
 		o.Args = os.Args[1:]
@@ -152,7 +172,7 @@ func newMaster(o MasterOptions) (*master, error) {
 		_ = sys.SetName(o.Name) // for people only
 	}
 	m := &master{
-		o: o, log: o.Log.With("master", os.Getpid()), inbox: make(chan func(), inboxSize), signals: make(chan os.Signal, 16), ended: make(chan struct{}), started: time.Now(),
+		o: o, log: o.Log.With("master", os.Getpid()), inbox: make(chan func(), inboxSize), signals: o.Signals, ended: make(chan struct{}), started: time.Now(),
 		machine: lifecycle.New(o.Limits), children: map[lifecycle.WorkerID]*child{}, sockets: table{open: o.Open},
 		requests: map[lifecycle.RequestID]*request{}, notifier: systemd.NewNotifier(os.Getenv), watchdog: systemd.Watchdog(os.Getenv, os.Getpid()),
 	}

@@ -139,13 +139,6 @@ func TestOrphanEndsWhenTold(t *testing.T) {
 	s := started(t, oneListener, "RINGWAY_TEST_SURVIVE=1")
 	worker := s.only(1).Workers[0].PID
 	k := s.talk(1)[0]
-	if err := syscall.Kill(worker, syscall.SIGTERM); err != nil { // while there is one it is the master that says so
-		t.Fatal(err)
-	}
-	time.Sleep(50 * time.Millisecond)
-	if st := s.only(1); st.Workers[0].PID != worker {
-		t.Errorf("%+v", st)
-	}
 	s.signal(syscall.SIGKILL)
 	_ = s.ended()
 	if err := k.say(0); err != nil {
@@ -157,6 +150,32 @@ func TestOrphanEndsWhenTold(t *testing.T) {
 	}
 	k.c.Close()
 	s.noneLeft()
+}
+
+// TestWorkerHearsTheEnd: while there is a master it is the master that says when to end. If it dies within seconds, a worker that was told
+// so as well does not wait for another one.
+func TestWorkerHearsTheEnd(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
+		s := started(t, oneListener, "RINGWAY_TEST_SURVIVE=1")
+		worker := s.only(1).Workers[0].PID
+		k := s.talk(1)[0]
+		if err := syscall.Kill(worker, sig); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if st := s.only(1); st.Workers[0].PID != worker || st.Workers[0].State != stateReady {
+			t.Errorf("%+v", st)
+		}
+		s.signal(syscall.SIGKILL)
+		_ = s.ended()
+		if sig != syscall.SIGQUIT {
+			if err := k.say(0); err != nil {
+				t.Errorf("%v: it does not drain: %v", sig, err)
+			}
+			k.c.Close()
+		}
+		s.noneLeft()
+	}
 }
 
 // TestServiceManager starts a master as systemd does: with a socket, a notification socket and a watchdog.

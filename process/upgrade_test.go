@@ -342,6 +342,24 @@ func TestSignalsDuringAnUpgrade(t *testing.T) {
 	}
 }
 
+// TestSignalWhileTheSuccessorReads: a signal that comes when the master is its successor already, which has not read its configuration
+// yet, is acted upon.
+func TestSignalWhileTheSuccessorReads(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
+		s := started(t, oneListener)
+		s.write("slow", "")
+		s.signal(syscall.SIGUSR2)
+		if !s.eventually(func() bool { _, err := os.Stat(filepath.Join(s.dir, "waits")); return err == nil }) {
+			t.Fatal("there is no successor")
+		}
+		s.signal(sig)
+		if err := s.ended(); err != nil {
+			t.Errorf("%v: %v", sig, err)
+		}
+		s.noneLeft()
+	}
+}
+
 // TestAnotherNumberOfSockets changes how many sockets a listener has, by reload and by upgrade. Sockets are never closed
 // while the listener lives: whoever waits in one of them is served.
 func TestAnotherNumberOfSockets(t *testing.T) {

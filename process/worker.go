@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/ringway/ringway/process/link"
 	"github.com/ringway/ringway/process/message"
@@ -71,7 +73,9 @@ type worker struct {
 	running  Running
 	sockets  heldSockets // copies for an adoption
 	gone     bool        // the master is
-	yielded  bool        // a hand-over has ended, and the master has not said yet what follows
+	heard    os.Signal   // the last one that asks to end and came while there was a master
+	heardAt  time.Time
+	yielded  bool // a hand-over has ended, and the master has not said yet what follows
 	yieldErr error
 }
 
@@ -427,20 +431,44 @@ func (w *worker) letGo() {
 
 // signalled: without a master nobody else says when to end.
 func (w *worker) signalled(s os.Signal) {
+	if slices.Contains(signalsOf(endingSignals), s) {
+		w.mu.Lock()
+		w.heard, w.heardAt = s, time.Now() // first: the master may be lost before the next line
+		w.mu.Unlock()
+	}
 	if w.currentLink().Err() == nil {
 		return
 	}
 	switch s {
-	case sys.SIGQUIT:
-		w.stopDrain()
-		w.drain(s.String(), true)
-	case sys.SIGTERM, sys.SIGINT:
-		w.drain(s.String(), true)
+	case sys.SIGQUIT, sys.SIGTERM, sys.SIGINT:
+		w.obey(s)
 	case sys.SIGUSR1:
 		if err := w.reopen(); err != nil {
 			w.log.Error("cannot reopen", "err", err)
 		}
 	}
+}
+
+// obey ends as a signal says.
+func (w *worker) obey(s os.Signal) {
+	if s == sys.SIGQUIT {
+		w.stopDrain()
+	}
+	w.drain(s.String(), true)
+}
+
+// heardFor is how long a signal to end counts that came while there was a master: who stops a service sends one to all its processes,
+// and the master may have died of its own.
+const heardFor = 5 * time.Second
+
+// heardLately is the last signal to end that still counts; nil if there is none.
+func (w *worker) heardLately() os.Signal {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.heard == nil || time.Since(w.heardAt) > heardFor {
+		return nil
+	}
+	return w.heard
 }
 
 func (w *worker) reopen() error {

@@ -124,18 +124,22 @@ func (w *worker) release() {
 	w.held = false
 }
 
-// lost: the master is gone. A worker that serves, and is to outlive it, waits for another one; any other drains.
+// lost: the master is gone. A worker that serves, and is to outlive it, waits for another one, unless it has heard that all is to end;
+// any other drains.
 func (w *worker) lost(err error) {
 	w.mu.Lock()
 	w.gone = true
 	state, held := w.state, w.held
 	w.mu.Unlock()
+	signal := w.heardLately()
 	switch {
 	case held: // the one that serves goes on
 		w.drain(fmt.Sprintf("no master, and another worker serves: %v", err), false)
 	case state == stateDraining:
 	case state == stateYielding:
 		w.lonely()
+	case signal != nil:
+		w.obey(signal)
 	case state == stateReady && w.control != nil:
 		w.orphaned(err)
 	default:
