@@ -58,7 +58,7 @@ func (s *Spec) validateVersions(c *config.Check) {
 type HTTP2Limits struct {
 	Streams          int         `yaml:"streams" doc:"Requests at a time on one connection."`
 	StreamWindow     config.Size `yaml:"stream_window" doc:"Bytes of a request's body that may be on their way, or here and not passed on."`
-	ConnectionWindow config.Size `yaml:"connection_window" doc:"The same for all requests of a connection: what one may make the gateway hold."`
+	ConnectionWindow config.Size `yaml:"connection_window" doc:"The same for all requests of a connection; 0: twice what that many streams of that window need, so that bodies which nobody takes hold up no other."`
 	HeaderTable      config.Size `yaml:"header_table" doc:"What HPACK may remember of fields, for each direction of a connection."`
 	Continuations    int         `yaml:"continuations" doc:"CONTINUATION frames that a request's fields may take."`
 	Replies          int         `yaml:"replies" doc:"Answers to PING, SETTINGS and the like that may wait for a client that does not read."`
@@ -67,10 +67,11 @@ type HTTP2Limits struct {
 	Control          Budget      `yaml:"control" doc:"Frames that bring nothing forward: PING, SETTINGS, PRIORITY, empty DATA and the like. Frames with content earn some back."`
 }
 
-// SetDefaults fills in 128 requests at a time, windows of 64 KiB and 1 MiB, and budgets that honest clients do not come near.
+// SetDefaults fills in 128 requests at a time, windows of 64 KiB, one of the connection that lets all of them be full, and budgets that
+// honest clients do not come near.
 func (l *HTTP2Limits) SetDefaults() {
 	d := http2.DefaultConfig()
-	*l = HTTP2Limits{Streams: d.MaxConcurrentStreams, StreamWindow: config.Size(d.StreamWindow), ConnectionWindow: config.Size(d.ConnectionWindow),
+	*l = HTTP2Limits{Streams: d.MaxConcurrentStreams, StreamWindow: config.Size(d.StreamWindow),
 		HeaderTable: config.Size(d.HeaderTableSize), Continuations: d.MaxContinuations, Replies: d.MaxReplies,
 		Resets: Budget(d.Resets), Faults: Budget(d.Faults), Control: Budget(d.Control)}
 }
@@ -83,11 +84,27 @@ func (l *HTTP2Limits) Validate(c *config.Check) {
 		}
 	}
 	between("streams", int64(l.Streams), 1, 1<<16, "streams is 1 to 65536")
-	between("stream_window", int64(l.StreamWindow), 1<<10, 1<<30, "a window is 1KiB to 1GiB")
-	between("connection_window", int64(l.ConnectionWindow), 64<<10, 1<<30, "the window of a connection is 64KiB to 1GiB")
+	between("stream_window", int64(l.StreamWindow), 1<<10, mostWindow, "a window is 1KiB to 1GiB")
+	if l.ConnectionWindow != 0 {
+		between("connection_window", int64(l.ConnectionWindow), leastConnection, mostWindow, "the window of a connection is 64KiB to 1GiB, or 0")
+	}
 	between("header_table", int64(l.HeaderTable), 0, 1<<20, "a header table is at most 1MiB")
 	between("continuations", int64(l.Continuations), 1, 1<<16, "continuations is 1 to 65536")
 	between("replies", int64(l.Replies), 1, 1<<20, "replies is 1 to 1048576")
+}
+
+const (
+	leastConnection = 64 << 10
+	mostWindow      = 1 << 30
+)
+
+// connectionWindow is what all requests of a connection may hold. By default it is what all of them can, so that those whose bodies
+// wait for an upstream leave the others alone, and that again: a window is only given back when half of it has been consumed.
+func (l *HTTP2Limits) connectionWindow() int {
+	if l.ConnectionWindow != 0 {
+		return int(l.ConnectionWindow)
+	}
+	return int(min(max(2*int64(l.Streams)*int64(l.StreamWindow), leastConnection), mostWindow))
 }
 
 // Budget bounds how often something may happen on one connection.
@@ -113,7 +130,7 @@ const pseudoFields = 5
 func (s *Spec) http2Config() *http2.Config {
 	l, t := &s.Limits.HTTP2, &s.Timeouts
 	c := http2.DefaultConfig()
-	c.MaxConcurrentStreams, c.StreamWindow, c.ConnectionWindow = l.Streams, int(l.StreamWindow), int(l.ConnectionWindow)
+	c.MaxConcurrentStreams, c.StreamWindow, c.ConnectionWindow = l.Streams, int(l.StreamWindow), l.connectionWindow()
 	c.HeaderTableSize, c.EncoderTableSize = int(l.HeaderTable), int(l.HeaderTable)
 	c.MaxHeaderList, c.MaxFields = int(s.Limits.Head), max(s.Limits.Fields+pseudoFields, 8)
 	c.MaxHeaderBlock, c.MaxContinuations = 2*int(s.Limits.Head), l.Continuations

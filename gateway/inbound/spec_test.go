@@ -37,7 +37,7 @@ func TestValidate(t *testing.T) {
 		{"{address: ':80', " + routes + ", versions: [http1, http1]}", "l.yaml:1:60: versions[1]: http1 is there already"},
 		{"{address: ':80', " + routes + ", versions: [http3]}", `l.yaml:1:53: versions[0]: expected one of http1, http2, found "http3"; did you mean "http1"?`},
 		{"{address: ':80', " + routes + ", limits: {http2: {streams: 0}}}", "l.yaml:1:68: limits.http2.streams: streams is 1 to 65536"},
-		{"{address: ':80', " + routes + ", limits: {http2: {connection_window: 60KiB}}}", "l.yaml:1:78: limits.http2.connection_window: the window of a connection is 64KiB to 1GiB"},
+		{"{address: ':80', " + routes + ", limits: {http2: {connection_window: 60KiB}}}", "l.yaml:1:78: limits.http2.connection_window: the window of a connection is 64KiB to 1GiB, or 0"},
 		{"{address: ':80', " + routes + ", limits: {http2: {control: {burst: 5}}}}", "l.yaml:1:76: limits.http2.control.burst: burst is 10 to 1048576"},
 
 		{"{address: ':80', protocol: tcp, cluster: c, versions: [http2]}", "l.yaml:1:55: versions: " + readsNothing},
@@ -73,6 +73,27 @@ func TestValidate(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s\n got %s\nwant %s", test.text, got, test.want)
+		}
+	}
+}
+
+// TestConnectionWindow: unless it is said otherwise, all streams of a connection may be full at the same time.
+func TestConnectionWindow(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                                     2 * 128 * 64 << 10,
+		"streams: 1, stream_window: 1KiB":      64 << 10,
+		"streams: 1000":                        2 * 1000 * 64 << 10,
+		"streams: 65536, stream_window: 1GiB":  1 << 30,
+		"connection_window: 1MiB":              1 << 20,
+		"connection_window: 0, streams: 10":    2 * 10 * 64 << 10,
+		"stream_window: 1MiB, header_table: 0": 2 * 128 << 20,
+	} {
+		s := new(Spec)
+		if err := config.Decode("l.yaml", []byte("{address: ':80', routes: [{cluster: c}], limits: {http2: {"+text+"}}}"), s); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.http2Config().ConnectionWindow; got != want {
+			t.Errorf("%s: %d, want %d", text, got, want)
 		}
 	}
 }
