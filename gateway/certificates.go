@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ringway/ringway/gateway/secure/acme"
@@ -56,6 +57,15 @@ func (g *Gateway) certificateList() []acme.Status {
 		return all
 	}
 	return []acme.Status{} // a list in JSON, too
+}
+
+// withoutErrors leaves out what authorities, and the system, say of failures.
+func withoutErrors(all []acme.Status) []acme.Status {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Error = ""
+	}
+	return all
 }
 
 // certificateMetrics is the same for Prometheus.

@@ -33,9 +33,12 @@ var _ admin.Control = control{}
 func (c control) Version() any { return c.g.version() }
 
 // Status tells how the gateway is, and the process above it.
-func (c control) Status() any {
+func (c control) Status(inDetail bool) any {
 	s := c.g.Status()
 	s.Master = c.g.masterStatus()
+	if !inDetail {
+		s.withoutDetail()
+	}
 	return s
 }
 
@@ -46,10 +49,24 @@ func (c control) Listeners() any { return c.g.listenerStatus() }
 func (c control) Clusters() any { return c.g.clusterStatus() }
 
 // Certificates tells of certificates that come from authorities.
-func (c control) Certificates() any { return c.g.certificateList() }
+func (c control) Certificates(inDetail bool) any {
+	all := c.g.certificateList()
+	if !inDetail {
+		all = withoutErrors(all)
+	}
+	return all
+}
 
 // Stalls tells what held loops.
-func (c control) Stalls() any { return c.g.stallStatus() }
+func (c control) Stalls(inDetail bool) any {
+	all := c.g.stallStatus()
+	for i := range all {
+		if !inDetail {
+			all[i].Stack = ""
+		}
+	}
+	return all
+}
 
 // Tasks tells what the loops do.
 func (c control) Tasks() any { return c.g.taskStatus() }

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/secure/acme"
 	"github.com/ringway/ringway/observe/admin"
+	"github.com/ringway/ringway/process"
 )
 
 const adminToken = "correct horse battery"
@@ -239,5 +242,32 @@ func TestAdminMoves(t *testing.T) {
 	}
 	if r.g.AdminAddr() != "" {
 		t.Error(r.g.AdminAddr())
+	}
+}
+
+// TestStatusWithoutDetail: who may not change anything is told that a worker has crashed, and not what it wrote.
+func TestStatusWithoutDetail(t *testing.T) {
+	spec, err := Load("test", []byte(importConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crashes := []process.Crash{{Reason: "signal: aborted", Stack: "panic: a secret"}}
+	g, err := Start(context.Background(), spec, Options{Log: slog.New(slog.DiscardHandler), Hooks: Hooks{Master: func(context.Context) (MasterStatus, error) {
+		return MasterStatus{Phase: "running", Crashes: crashes, LastFailure: "a secret"}, nil
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = g.Drain(context.Background()) }()
+	for _, detail := range []bool{false, true} {
+		b, err := json.Marshal(control{g}.Status(detail))
+		if err != nil || strings.Count(string(b), "a secret") != map[bool]int{true: 2}[detail] || !strings.Contains(string(b), "signal: aborted") {
+			t.Errorf("in detail %v: %v, %s", detail, err, b)
+		}
+	}
+	all := []acme.Status{{Name: "a", Error: "a secret"}}
+	s := Status{Certificates: &CertificateStatus{Troubled: all}}
+	if s.withoutDetail(); s.Certificates.Troubled[0].Error != "" || s.Certificates.Troubled[0].Name != "a" || all[0].Error == "" {
+		t.Errorf("%+v of %+v", s.Certificates.Troubled, all)
 	}
 }

@@ -88,7 +88,7 @@ func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
 // AdminSpec is the admin server.
 type AdminSpec struct {
 	Address     string        `yaml:"address" doc:"Where it listens: host:port or unix:/path; default: nowhere."`
-	AllowRemote bool          `yaml:"allow_remote" doc:"Permit an address that other machines can reach."`
+	AllowRemote bool          `yaml:"allow_remote" doc:"Permit an address that other machines can reach; it needs a token."`
 	Token       config.Secret `yaml:"token" doc:"What requests to the API have to bring with them over TCP (Authorization: Bearer). Without one the API changes nothing there."`
 	Users       []uint32      `yaml:"users" doc:"Numbers of the users that may use a Unix socket, beside root and the gateway's own."`
 }
@@ -113,8 +113,11 @@ func (a *AdminSpec) Validate(c *config.Check) {
 		c.At("address").Errorf("%s", msg)
 		return
 	}
+	if a.AllowRemote && a.Token == "" && !strings.HasPrefix(a.Address, unixPrefix) {
+		c.At("allow_remote").Errorf("other machines could read status and profiles: this needs a token, too")
+	}
 	if host, _, err := net.SplitHostPort(a.Address); err == nil && !a.AllowRemote {
-		if ip, err := netip.ParseAddr(host); err == nil && !ip.IsLoopback() {
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && !ip.IsLoopback() {
 			c.At("address").Suggest("allow_remote: true", "%s can be reached from other machines, and profiles and metrics with it", a.Address)
 		}
 	}

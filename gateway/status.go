@@ -85,6 +85,19 @@ func (g *Gateway) Status() Status {
 	return s
 }
 
+// withoutDetail leaves out what is not for everybody: what dying workers wrote, and what errors say that come from elsewhere.
+func (s *Status) withoutDetail() {
+	if c := s.Certificates; c != nil {
+		c.Troubled = withoutErrors(c.Troubled)
+	}
+	if m := s.Master; m != nil {
+		m.LastFailure, m.Crashes = "", slices.Clone(m.Crashes)
+		for i := range m.Crashes {
+			m.Crashes[i].Stack = ""
+		}
+	}
+}
+
 // versionStatus says which build runs.
 type versionStatus struct {
 	Version string `json:"version"`

@@ -192,6 +192,19 @@ func TestAllowRemote(t *testing.T) {
 	}
 }
 
+// TestGivenListener: that somebody else has opened the address permits no more than if it had been opened here.
+func TestGivenListener(t *testing.T) {
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var remote *RemoteError
+	if s, err := Start(Options{Address: ":0", Listener: l}); !errors.As(err, &remote) {
+		t.Errorf("%v", err)
+		s.Close(context.Background())
+	}
+}
+
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	// What a crash leaves behind: a socket file that nobody listens on.

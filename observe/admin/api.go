@@ -50,17 +50,28 @@ func tell(f func() any) func(*http.Request) (answer, error) {
 	return func(*http.Request) (answer, error) { return answer{value: f()}, nil }
 }
 
+// trustedKey is where a request's context has that who asks might change things, too.
+type trustedKey struct{}
+
+// tellWhom has it told in detail to those alone who might change things.
+func tellWhom(f func(inDetail bool) any) func(*http.Request) (answer, error) {
+	return func(r *http.Request) (answer, error) {
+		trusted, _ := r.Context().Value(trustedKey{}).(bool)
+		return answer{value: f(trusted)}, nil
+	}
+}
+
 // operations lists the API.
 func operations(c Control) []operation {
 	a := api{c}
 	return []operation{
 		{"GET", "/v1/openapi.json", nothing, "this API, for programs", openapi},
 		{"GET", "/v1/version", reading, "which build runs, on which kernel and driver", tell(c.Version)},
-		{"GET", "/v1/status", reading, "how the gateway is", tell(c.Status)},
+		{"GET", "/v1/status", reading, "how the gateway is", tellWhom(c.Status)},
 		{"GET", "/v1/listeners", reading, "listeners and their counters", tell(c.Listeners)},
 		{"GET", "/v1/clusters", reading, "clusters, their endpoints and counters", tell(c.Clusters)},
-		{"GET", "/v1/certificates", reading, "names that certificates are got for, and how each is", tell(c.Certificates)},
-		{"GET", "/v1/stalls", reading, "what has held loops for too long", tell(c.Stalls)},
+		{"GET", "/v1/certificates", reading, "names that certificates are got for, and how each is", tellWhom(c.Certificates)},
+		{"GET", "/v1/stalls", reading, "what has held loops for too long", tellWhom(c.Stalls)},
 		{"GET", "/v1/tasks", reading, "what the loops' tasks are doing", tell(c.Tasks)},
 		{"GET", "/v1/config", changing, "the configuration that runs, as it was given", a.config},
 		{"GET", "/v1/config/effective", changing, "the same with its defaults, without its secrets", tell(c.Effective)},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,14 +19,14 @@ import (
 // idle is a Control that has nothing to tell; what it does to requests is tested where there is a gateway.
 type idle struct{ panics bool }
 
-func (idle) Version() any      { return 1 }
-func (idle) Status() any       { return 1 }
-func (idle) Listeners() any    { return 1 }
-func (idle) Clusters() any     { return 1 }
-func (idle) Certificates() any { return 1 }
-func (idle) Stalls() any       { return 1 }
-func (idle) Tasks() any        { return func() {} } // which JSON has no form for
-func (idle) Config() Config    { return Config{Hash: "h", Text: "listeners: {}"} }
+func (idle) Version() any              { return 1 }
+func (idle) Status(d bool) any         { return map[string]bool{"in_detail": d} }
+func (idle) Listeners() any            { return 1 }
+func (idle) Clusters() any             { return 1 }
+func (i idle) Certificates(d bool) any { return i.Status(d) }
+func (i idle) Stalls(d bool) any       { return i.Status(d) }
+func (idle) Tasks() any                { return func() {} } // which JSON has no form for
+func (idle) Config() Config            { return Config{Hash: "h", Text: "listeners: {}"} }
 func (i idle) Effective() any {
 	if i.panics {
 		panic("on purpose")
@@ -136,6 +137,51 @@ func TestAccess(t *testing.T) {
 		if res.StatusCode >= 400 && res.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %s", test.path, res.Header.Get("Content-Type"))
 		}
+	}
+}
+
+// TestDetail: who could not change anything is not told in detail.
+func TestDetail(t *testing.T) {
+	open := start(t, Options{Control: idle{}})
+	locked := start(t, Options{Control: idle{}, Access: Access{Token: testToken}})
+	for _, path := range []string{"/v1/status", "/v1/certificates", "/v1/stalls"} {
+		for _, c := range []struct{ url, auth, want string }{
+			{open, "", "false"}, {open, "Bearer " + testToken, "false"}, {locked, "Bearer " + testToken, "true"},
+		} {
+			req, err := http.NewRequest("GET", c.url+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", c.auth)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if !strings.Contains(string(body), `"in_detail": `+c.want) {
+				t.Errorf("%s with %q: %s", path, c.auth, body)
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	s, err := Start(Options{Address: "unix:" + path, Control: idle{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport}).Get("http://admin/v1/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if !strings.Contains(string(body), `"in_detail": true`) {
+		t.Errorf("over a Unix socket: %s", body)
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 
 // Access says who may use the API.
 type Access struct {
-	// Token has to come with each request over TCP (Authorization: Bearer). Where there is none, the API only tells what metrics
-	// tell anyway, and changes nothing.
+	// Token has to come with each request over TCP (Authorization: Bearer). Where there is none, the API changes nothing, and
+	// leaves out what is not for everybody on the machine.
 	Token config.Secret
 	// Users may use a Unix socket, by their numbers, beside root and the gateway's own user.
 	Users []uint32

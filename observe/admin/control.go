@@ -12,13 +12,14 @@ import (
 // Control is the gateway as operators see and change it. Its methods are called on ordinary goroutines, several at a time. What
 // they give is written by encoding/json; what they refuse is a [Refusal], and any other error is the gateway's own fault.
 type Control interface {
-	// Version, Status, Listeners, Clusters, Certificates, Stalls and Tasks tell; they change nothing.
+	// Version, Status, Listeners, Clusters, Certificates, Stalls and Tasks tell; they change nothing. Who asks and might not change
+	// anything is not told in detail: stacks, and texts of errors that come from elsewhere, may hold what is not for everybody.
 	Version() any
-	Status() any
+	Status(inDetail bool) any
 	Listeners() any
 	Clusters() any
-	Certificates() any
-	Stalls() any
+	Certificates(inDetail bool) any
+	Stalls(inDetail bool) any
 	Tasks() any
 	// Config is the configuration that runs; Effective is the same with its defaults, and without its secrets.
 	Config() Config

@@ -90,6 +90,11 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// "localhost" is whatever the machine's hosts file says, and a listener that is given whatever its opener made of the address.
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !o.AllowRemote && !a.IP.IsLoopback() {
+		l.Close()
+		return nil, &RemoteError{Address: o.Address}
+	}
 	s := &Server{
 		listener: l,
 		done:     make(chan struct{}),
@@ -143,11 +148,6 @@ func listen(address string, allowRemote, users bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
-	}
-	// "localhost" is whatever the machine's hosts file says.
-	if a, ok := l.Addr().(*net.TCPAddr); !allowRemote && ok && !a.IP.IsLoopback() {
-		l.Close()
-		return nil, &RemoteError{Address: address}
 	}
 	return l, nil
 }
