@@ -206,6 +206,9 @@ func (g *Gateway) Resume() error {
 		return nil
 	}
 	g.shut = false
+	if g.heldAdmin != nil {
+		g.heldAdmin.Open()
+	}
 	now := g.current()
 	var all []*assembly
 	for i, p := range now.parts {

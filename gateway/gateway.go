@@ -64,6 +64,7 @@ type Gateway struct {
 	turn      chan struct{} // held by who changes the gateway; what follows is that one's
 	sockets   *sockets
 	shut      bool // nothing is accepted, until Resume
+	heldAdmin *heldListener
 	overrides overrides
 	// weightsGiven: another worker was told the overrides, and would not hear of further ones.
 	weightsGiven bool
@@ -162,6 +163,10 @@ func (g *Gateway) startAdmin(ctx context.Context, spec *Spec, listen ListenFunc)
 	l, err := adminListener(ctx, a, listen)
 	if err != nil {
 		return nil, err
+	}
+	if g.shut && l != nil {
+		g.heldAdmin = newHeldListener(l)
+		l = g.heldAdmin
 	}
 	return admin.Start(admin.Options{Address: a.Address, Listener: l, AllowRemote: a.AllowRemote, Access: a.access(), Control: control{g},
 		Metrics: g.metrics, Ready: g.Ready, Live: g.Live, Log: g.log})

@@ -7,7 +7,52 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/ringway/ringway/conn"
+	"github.com/ringway/ringway/sys"
 )
+
+// TestHeldAdmin: nor are operators answered by a gateway that is held.
+func TestHeldAdmin(t *testing.T) {
+	spec, err := Load("test.yaml", []byte("listeners: {in: {address: '127.0.0.1:0', routes: [{filters: [{respond: {}}]}]}}\nadmin: {address: '127.0.0.1:0'}\nruntime: {driver: epoll, loops: 1}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := Start(context.Background(), spec, Options{Log: slog.New(slog.DiscardHandler), Version: "test", Held: true, Listen: func(_ context.Context, all []Wanted) (got []Socket, err error) {
+		for _, w := range all {
+			fd, at, err := conn.OpenListener(sys.KernelSockets{}, conn.ListenConfig{Address: w.Address, Backlog: w.Backlog}, true)
+			if err != nil {
+				return nil, err
+			}
+			got = append(got, Socket{ListenerKey: w.ListenerKey, Bound: at.String(), Fd: fd})
+		}
+		return got, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = g.Drain(context.Background()) }()
+	answered := make(chan error, 1)
+	go func() {
+		resp, err := http.Get("http://" + g.AdminAddr() + "/healthz")
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		answered <- err
+	}()
+	select {
+	case <-answered:
+		t.Fatal("it was answered while held")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := g.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
 
 // TestHeldStart: a gateway that is held accepts nothing, whoever asks waits in the queue, and is served once it resumes. To resume
 // again changes nothing.
