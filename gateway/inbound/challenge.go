@@ -1,12 +1,14 @@
 package inbound
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"strings"
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/secure/acme"
+	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/proto/header"
 	"github.com/ringway/ringway/proto/http1"
 )
@@ -32,16 +34,21 @@ func (r *request) prove() bool {
 	text, ok := all.Token(token)
 	if !ok {
 		name := hostName(string(r.Request.Authority))
-		if !all.Elsewhere(name) {
+		look := all.Look(name)
+		if look == nil {
 			return false
 		}
 		wanted := string(token)
 		found := make(chan string, 1) // the work may outlast the request
-		if r.Task.Offload(func() error {
-			s, _ := all.LoadToken(name, wanted)
+		err := r.Task.Offload(func() error {
+			s, _ := look.Token(wanted)
 			found <- s
 			return nil
-		}) != nil {
+		})
+		if errors.Is(err, loop.ErrOffloadFull) { // it has not begun, and will not
+			look.Drop()
+		}
+		if err != nil {
 			return false
 		}
 		if text = <-found; text == "" {

@@ -152,9 +152,15 @@ func (t *Terminator) forChallenge(hello *tls.ClientHelloInfo) (*tls.Config, erro
 	}
 	name, all := plainName(hello.ServerName), t.server.challenges
 	cert := all.Certificate(name)
-	if cert == nil && all.Elsewhere(name) {
-		if err := t.n.Loop.Current().OffloadUncancelled(func() error { cert = all.LoadCertificate(name); return nil }); err != nil {
-			return nil, err
+	if cert == nil {
+		if look := all.Look(name); look != nil {
+			err := t.n.Loop.Current().OffloadUncancelled(func() error { cert = look.Certificate(); return nil })
+			if errors.Is(err, loop.ErrOffloadFull) { // it has not begun, and will not
+				look.Drop()
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	if cert == nil {

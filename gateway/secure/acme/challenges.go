@@ -31,6 +31,7 @@ type Challenges struct {
 	current atomic.Pointer[solutions]
 	sources atomic.Pointer[[]challengeSource]
 	mu      sync.Mutex // of who changes these
+	lookups lookups
 }
 
 // solutions are the answers to challenges. They do not change.
@@ -73,35 +74,7 @@ func ValidToken(token []byte) bool {
 	return len(token) > 0 && len(token) <= maxToken
 }
 
-// Elsewhere reports whether another process may have a challenge for the name, so that it is worth to look into the folders: the next
-// worker in an upgrade may have names that this one has not. Loops may call it.
-func (c *Challenges) Elsewhere(name string) bool {
-	return len(*c.sources.Load()) > 0 && plausible(name)
-}
-
-// LoadToken looks for a token that another process was given for the name. It reads files: not for loops.
-func (c *Challenges) LoadToken(name, token string) (string, bool) {
-	for _, chal := range c.load(name) {
-		if chal.Token == token && chal.KeyAuthorization != "" {
-			return chal.KeyAuthorization, true
-		}
-	}
-	return "", false
-}
-
-// LoadCertificate makes the proof for a name that another process is asked for; nil if none is. It reads files: not for loops.
-func (c *Challenges) LoadCertificate(name string) *tls.Certificate {
-	for _, chal := range c.load(name) {
-		if chal.Type != rfc8555.ChallengeTypeTLSALPN01 {
-			continue
-		}
-		if cert, err := acmez.TLSALPN01ChallengeCert(chal); err == nil {
-			return cert
-		}
-	}
-	return nil
-}
-
+// load reads the challenges for a name from all folders.
 func (c *Challenges) load(name string) (all []rfc8555.Challenge) {
 	for _, s := range *c.sources.Load() {
 		data, err := s.storage.Load(context.Background(), challengeKey(s.prefix, name))

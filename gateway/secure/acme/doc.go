@@ -6,7 +6,7 @@
 // makes the new claims before it gives the old ones up, so that names in both stay what they are.
 //
 // Nothing here runs on a loop, and nothing that loops ask for takes a lock or waits: Claim.Lookup and Challenges.Token read
-// what goroutines have published. What may wait is named so, and is for Offload (Challenges.LoadToken) or calls back (Claim.Obtain).
+// what goroutines have published. What may wait is named so, and is for Offload (Lookup.Token) or calls back (Claim.Obtain).
 //
 // Other processes that share the folder, as the next worker in an upgrade, are kept from doing the same work by certmagic's lock
 // files, and answer each other's challenges, which lie in the folder. Its layout is certmagic's, and so Caddy's.
