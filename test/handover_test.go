@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -153,11 +154,10 @@ func TestUpgradeChangesDriver(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%3 != 2 {
-			if u.kill(time.Duration(i) * 4 * time.Millisecond) {
+			if u.kill(startedMark, time.Duration(i)*4*time.Millisecond) != accepting {
 				kept++
 			} else { // it owned connections already: a crash like any other
-				time.Sleep(200 * time.Millisecond)
-				u.load.Faults()
+				u.crashed()
 			}
 			u.serving()
 		} else if u.upgrade(); now() != to {
@@ -170,33 +170,86 @@ func TestUpgradeChangesDriver(t *testing.T) {
 	t.Logf("%d new workers died before they owned any connection", kept)
 }
 
-// TestKilledUpgrade kills the new worker while it starts: nobody notices, and the next upgrade succeeds.
+// TestKilledUpgrade kills the new worker at random moments. Until it has begun to accept nobody notices, whoever talks to the gateway;
+// from then on what it owns dies with it, and those faults are counted apart. The next upgrade succeeds.
 func TestKilledUpgrade(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		r := rand.New(rand.NewPCG(seed, 14))
 		u := startUpgrades(t, driver)
-		worker := u.serving()
+		u.serving()
 		u.begin(8, 1, 0, 6, 0)
-		for i := range 4 {
-			kept := u.kill(time.Duration(i) * 8 * time.Millisecond)
+		worker := u.upgrade()
+		start, given := u.took(readyMark), u.took("handed over")
+		died, crashes := map[moment]int{}, 0
+		for i := range 9 {
+			mark, after := startedMark, time.Duration(r.Int64N(int64(start/2)))
+			switch i % 3 {
+			case 1: // about where it is ready
+				after += start / 2
+			case 2:
+				mark, after = readyMark, time.Duration(r.Int64N(int64(given)))
+			}
+			fresh := u.load.Fresh.Failed.Load()
+			m := u.kill(mark, after)
+			died[m]++
 			now := u.serving()
-			if kept && now != worker {
+			if m != accepting && now != worker {
 				t.Errorf("the worker is %d instead of %d", now, worker)
 			}
 			worker = now
-			if !kept { // it owned connections, and they have died with it: a crash like any other
-				t.Logf("attempt %d: it had connections already", i)
-				time.Sleep(200 * time.Millisecond) // until their clients know
-				u.load.Faults()
+			if m == accepting {
+				crashes += u.crashed()
+				continue
 			}
-			u.report()
+			time.Sleep(100 * time.Millisecond)
+			faults := u.load.Faults()
+			if fresh = u.load.Fresh.Failed.Load() - fresh; m == unheard && int(fresh) == len(faults) {
+				crashes += len(faults) // connections that it had accepted itself
+				continue
+			}
+			for _, f := range faults {
+				t.Errorf("killed while %s, %v after %q: %s", m, after, mark, f)
+			}
 		}
+		t.Logf("killed while %v; %d faults by what had begun to accept", died, crashes)
 		u.upgrade()
 		u.end()
 	})
 }
 
-// kill upgrades and kills the new worker so long after its start. It reports whether it died before it was to accept.
-func (u *upgrades) kill(after time.Duration) (kept bool) {
+// moment is how far a new worker had come when it was killed.
+type moment string
+
+const (
+	starting  moment = "starting"  // it has had no part in a hand-over: nobody may notice
+	unheard   moment = "unheard"   // it may have begun to accept, but the old worker has not heard of it, and has kept all it had
+	accepting moment = "accepting" // what it owned died with it
+)
+
+// Lines of the log by which a new worker's life is followed.
+const (
+	startedMark = "started a worker"
+	readyMark   = "a worker is ready"
+)
+
+// took is how long the last thing that the log tells so has taken.
+func (u *upgrades) took(what string) time.Duration {
+	u.t.Helper()
+	all := regexp.MustCompile(`msg="`+what+`" .*took=(\S+)`).FindAllStringSubmatch(u.log.String(), -1)
+	if len(all) == 0 {
+		u.t.Fatalf("the log has no %q", what)
+	}
+	d, err := time.ParseDuration(all[len(all)-1][1])
+	if err != nil || d <= 0 {
+		u.t.Fatalf("%s: %v, %v", what, d, err)
+	}
+	return d
+}
+
+// kill upgrades and kills the new worker so long after the master has logged mark of it.
+func (u *upgrades) kill(mark string, after time.Duration) moment {
 	u.t.Helper()
 	from := len(u.log.String())
 	done := make(chan error, 1)
@@ -204,23 +257,45 @@ func (u *upgrades) kill(after time.Duration) (kept bool) {
 		_, err := u.ringway("upgrade")
 		done <- err
 	}()
-	started := regexp.MustCompile(`msg="started a worker" .*pid=(\d+)`)
-	eventually(u.t, func() error {
-		m := started.FindStringSubmatch(u.log.String()[from:])
-		if m == nil {
-			return errors.New("no worker was started")
+	line := regexp.MustCompile(`msg="` + mark + `" .*pid=(\d+)`)
+	for end := time.Now().Add(patience); ; time.Sleep(500 * time.Microsecond) {
+		if m := line.FindStringSubmatch(u.log.String()[from:]); m != nil {
+			time.Sleep(after)
+			pid, _ := strconv.Atoi(m[1])
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				u.t.Errorf("kill the new worker: %v", err)
+			}
+			break
 		}
-		time.Sleep(after)
-		pid, _ := strconv.Atoi(m[1])
-		return syscall.Kill(pid, syscall.SIGKILL)
-	})
+		if time.Now().After(end) {
+			u.t.Fatalf("the log has no %q", mark)
+		}
+	}
 	err := <-done
 	time.Sleep(50 * time.Millisecond) // the log comes by a pipe
-	kept = !strings.Contains(u.log.String()[from:], `msg="handing over"`)
-	if kept && err == nil {
+	log := u.log.String()[from:]
+	if strings.Contains(log, `msg="handing over"`) {
+		return accepting
+	}
+	if err == nil {
 		u.t.Error("an upgrade whose worker was killed is said to have succeeded")
 	}
-	return kept
+	if strings.Contains(log, `msg="`+readyMark) {
+		return unheard
+	}
+	return starting
+}
+
+// crashed counts the faults of clients whose connections have died, until all of them know.
+func (u *upgrades) crashed() (n int) {
+	for range 20 {
+		time.Sleep(200 * time.Millisecond)
+		faults := len(u.load.Faults())
+		if n += faults; faults == 0 {
+			break
+		}
+	}
+	return n
 }
 
 // upgrade has the program replaced, and waits until master and worker are new.
