@@ -28,7 +28,7 @@ func (m *master) carryOut(a lifecycle.Action) {
 	case lifecycle.Drain:
 		m.drain(a.Worker)
 	case lifecycle.Resume:
-		m.resume(a.Worker, func() { m.event(lifecycle.Resumed{Worker: a.Worker}) })
+		m.resume(a.Worker, func() { m.event(lifecycle.Resumed(a)) })
 	case lifecycle.ReopenLogs:
 		m.tell(a.Worker, &message.Reopen{}, nil, m.notReopened)
 	case lifecycle.Probe:

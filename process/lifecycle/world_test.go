@@ -92,7 +92,7 @@ func (w *world) carryOut(a Action) {
 		if w.bad() {
 			w.later(soon, WorkerWedged{a.Worker, "cannot resume"})
 		} else {
-			w.later(soon, Resumed{a.Worker})
+			w.later(soon, Resumed(a))
 		}
 	case Probe:
 		w.later(soon, Probed{a.Worker, w.alive[a.Worker] && !w.bad()})
