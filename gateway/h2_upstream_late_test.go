@@ -13,42 +13,7 @@ import (
 func TestHTTP2UpstreamLate(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d DriverName) {
 		given := make(chan uint32, 400)
-		at := frames(t, func(k *framed, nth int) {
-			var innocent, old uint32
-			resets := 0
-			for {
-				switch f := k.next().(type) {
-				case nil:
-					return
-				case *http2.MetaHeadersFrame:
-					switch f.PseudoValue("path") {
-					case "/innocent":
-						innocent = f.StreamID
-						given <- innocent
-					case "/late":
-						k.head(old, true, ":status", "200", "x-late", "1")
-						k.head(f.StreamID, true, ":status", "204", "x-late", "1")
-						k.answer(innocent, "fine")
-					case "/storm":
-						k.head(f.StreamID, false, ":status", "200")
-					default:
-						if old == 0 {
-							old = f.StreamID
-						}
-						given <- f.StreamID
-					}
-				case *http2.RSTStreamFrame:
-					if resets++; f.StreamID == old || resets > 1 {
-						given <- f.StreamID
-						continue
-					}
-					for range 1300 {
-						_ = k.WriteData(f.StreamID, false, make([]byte, 40))
-					}
-					given <- f.StreamID
-				}
-			}
-		})
+		at := frames(t, late(given))
 		r := start(t, d, with{cluster: overH2}, at)
 		in := r.dial()
 		in.send("GET /innocent HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -87,4 +52,44 @@ func TestHTTP2UpstreamLate(t *testing.T) {
 			t.Errorf("the request beside was answered by %s %.200q", status, body)
 		}
 	})
+}
+
+// late is a server that sends what TestHTTP2UpstreamLate is about, and tells of the streams that it has seen begin and end.
+func late(given chan<- uint32) func(k *framed, nth int) {
+	return func(k *framed, nth int) {
+		var innocent, old uint32
+		resets := 0
+		for {
+			switch f := k.next().(type) {
+			case nil:
+				return
+			case *http2.MetaHeadersFrame:
+				switch f.PseudoValue("path") {
+				case "/innocent":
+					innocent = f.StreamID
+					given <- innocent
+				case "/late":
+					k.head(old, true, ":status", "200", "x-late", "1")
+					k.head(f.StreamID, true, ":status", "204", "x-late", "1")
+					k.answer(innocent, "fine")
+				case "/storm":
+					k.head(f.StreamID, false, ":status", "200")
+				default:
+					if old == 0 {
+						old = f.StreamID
+					}
+					given <- f.StreamID
+				}
+			case *http2.RSTStreamFrame:
+				if resets++; f.StreamID == old || resets > 1 {
+					given <- f.StreamID
+					continue
+				}
+				for range 1300 {
+					_ = k.WriteData(f.StreamID, false, make([]byte, 40))
+				}
+				given <- f.StreamID
+			}
+		}
+	}
 }
