@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ringway/ringway/observe/admin"
 )
@@ -81,6 +82,51 @@ func TestCrashRecords(t *testing.T) {
 	})
 }
 
+// became is how often the master has become a new program.
+func (p *process) became() int { return strings.Count(p.log.String(), "this master is a new program") }
+
+func (p *process) awaitBecoming(n int) {
+	p.t.Helper()
+	eventually(p.t, func() error {
+		if got := p.became(); got != n {
+			return fmt.Errorf("it became new %d times, not %d", got, n)
+		}
+		return nil
+	})
+}
+
+// upgradeHeld begins an upgrade and stops the new worker before it is ready. It may come too late for that, and then tries again.
+func (p *process) upgradeHeld(client *admin.Client) (pid int, done chan error) {
+	p.t.Helper()
+	started := regexp.MustCompile(`msg="started a worker" .*pid=(\d+)`)
+	for range 50 {
+		before, became := len(p.log.String()), p.became()
+		done = make(chan error, 1)
+		go func() { done <- client.Upgrade(p.t.Context()) }()
+		for end := time.Now().Add(patience); pid == 0 && time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+			if m := started.FindStringSubmatch(p.log.String()[before:]); m != nil {
+				pid, _ = strconv.Atoi(m[1])
+			}
+		}
+		if pid == 0 {
+			p.t.Fatal("no worker was started")
+		}
+		err := syscall.Kill(pid, syscall.SIGSTOP)
+		time.Sleep(50 * time.Millisecond) // the log comes by a pipe
+		if err == nil && p.workerNow() != pid {
+			return pid, done
+		}
+		_ = syscall.Kill(pid, syscall.SIGCONT) // it serves already
+		if err := <-done; err != nil {
+			p.t.Fatal(err)
+		}
+		p.awaitBecoming(became + 1)
+		pid = 0
+	}
+	p.t.Fatal("every new worker was ready before it could be stopped")
+	return 0, nil
+}
+
 // TestUpgradeByAdmin: the admin API upgrades, refuses a second upgrade meanwhile, and without a token. So do the commands, which find
 // their way by the file as well.
 func TestUpgradeByAdmin(t *testing.T) {
@@ -92,18 +138,8 @@ func TestUpgradeByAdmin(t *testing.T) {
 			t.Errorf("without a token: %v", err)
 		}
 		first := p.worker()
-		done := make(chan error, 1)
-		go func() { done <- client.Upgrade(t.Context()) }()
-		held := 0 // the new worker, which waits until the second upgrade was refused
-		eventually(t, func() error {
-			for _, m := range regexp.MustCompile(`msg="started a worker" .*pid=(\d+)`).FindAllStringSubmatch(p.log.String(), -1) {
-				if pid, _ := strconv.Atoi(m[1]); pid != first {
-					held = pid
-					return syscall.Kill(pid, syscall.SIGSTOP)
-				}
-			}
-			return errors.New("no worker was started")
-		})
+		held, done := p.upgradeHeld(client)
+		became := p.became() + 1 // with the upgrade that is under way
 		err := client.Upgrade(t.Context())
 		if err := syscall.Kill(held, syscall.SIGCONT); err != nil {
 			t.Fatal(err)
@@ -118,20 +154,11 @@ func TestUpgradeByAdmin(t *testing.T) {
 			t.Error("the worker is the old one")
 		}
 		for i, args := range [][]string{{"upgrade", "--admin", p.admin}, {"upgrade", "--control", filepath.Join(filepath.Dir(p.cmd.Args[3]), "ringway.sock")}} {
-			became := strings.Count(p.log.String(), "this master is a new program")
-			if i == 0 { // the first one's master may be on its way yet
-				p.await("this master is a new program")
-				became = 1
-			}
+			p.awaitBecoming(became + i) // the one before may be on its way yet
 			if out, err := p.command(args...); err != nil {
 				t.Fatalf("%q: %v\n%s", args, err, out)
 			}
-			eventually(t, func() error {
-				if n := strings.Count(p.log.String(), "this master is a new program"); n != became+1 {
-					return fmt.Errorf("it became new %d times", n)
-				}
-				return nil
-			})
+			p.awaitBecoming(became + i + 1)
 		}
 		if strings.Contains(p.log.String(), "level=ERROR") {
 			t.Errorf("errors in the log:\n%s", p.log)
