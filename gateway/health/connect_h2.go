@@ -28,6 +28,9 @@ func (alone) GoingAway(*h2.Conn, http2.ErrCode) {}
 // Closed needs nothing done: the connection has closed its transport.
 func (alone) Closed(*h2.Conn) {}
 
+// Panicked needs nothing done: the check fails, and the connection has logged it.
+func (alone) Panicked(*h2.Conn) {}
+
 // overHTTP2 asks for the path by HTTP/2. The stream belongs to the connection that is made of it, and is closed with it.
 func (s *HTTPSpec) overHTTP2(stream conn.Stream, to *peer) (status int, err error) {
 	cfg := http2.DefaultConfig()

@@ -264,6 +264,8 @@ func classifyCall(err error, endpoint string) error {
 		return errs.From(errs.FieldsTooLarge, err, what)
 	case errors.Is(err, h2.ErrNoBlock), errors.Is(err, http1io.ErrNoBlocks):
 		return errs.From(errs.Overloaded, err, what)
+	case errors.Is(err, h2.ErrPanicked):
+		return errs.From(errs.Internal, err, what)
 	case errors.As(err, &reset) && reset.Local, errors.As(err, &broken), errors.Is(err, h2.ErrNotHTTP2), errors.Is(err, h2.ErrInterims):
 		return errs.From(errs.UpstreamBadResponse, err, "response of "+endpoint)
 	case errors.As(err, &reset), errors.As(err, &away), errors.Is(err, h2.ErrRefused):

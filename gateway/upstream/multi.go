@@ -296,6 +296,9 @@ func (e *Endpoint) crowded() bool { return int(e.Counters.Idle) > e.cluster.Sett
 // GoingAway is called when the server lets the connection end.
 func (m *Multi) GoingAway(*h2.Conn, http2.ErrCode) { m.Endpoint.Counters.GoAways++ }
 
+// Panicked is called when the gateway has failed over the connection.
+func (m *Multi) Panicked(*h2.Conn) { m.Endpoint.Counters.Panics++ }
+
 // Closed is called when the connection has ended.
 func (m *Multi) Closed(*h2.Conn) {
 	e := m.Endpoint

@@ -266,3 +266,36 @@ func TestStreamsReplaceIdle(t *testing.T) {
 		})
 	})
 }
+
+// TestPanicOutsideTasks: a fault of the gateway's own while it takes what has come ends the connection, and nothing else.
+func TestPanicOutsideTasks(t *testing.T) {
+	eachDriver(t, PoolSpec{Idle: 8, Connections: 2, Waiting: 5}, func(p *pool) {
+		p.shared(2)
+		p.do(func(t *loop.Task) {
+			a, b := p.mustRide(t), p.mustRide(t)
+			whole := p.e.cluster
+			p.e.cluster = nil // what the settings' arrival looks at
+			go func() {
+				p.eventually("the server accepts", func() bool {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					if len(p.accepted) == 0 {
+						return false
+					}
+					_, _ = p.accepted[0].Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}) // SETTINGS
+					return true
+				})
+			}()
+			if err := a.s.Await(); err != h2.ErrPanicked || b.s.Broken() != h2.ErrPanicked {
+				p.Errorf("%v, %v", err, b.s.Broken())
+			}
+			p.e.cluster = whole
+			a.end()
+			b.end()
+			if c := &p.e.Counters; c.Panics != 1 || p.e.open != 0 || c.Active != 0 || c.Idle != 0 || c.Streams != 0 {
+				p.Errorf("%d open, %+v", p.e.open, c)
+			}
+			p.mustRide(t).end()
+		})
+	})
+}

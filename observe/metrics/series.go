@@ -46,6 +46,7 @@ var endpointSeries = []series[Endpoint]{
 	gauge("endpoint_connections_active", "Connections carrying a request.", func(e *Endpoint) float64 { return float64(e.Active) }, "cluster", "endpoint"),
 	gauge("endpoint_streams", "Requests on HTTP/2 connections.", func(e *Endpoint) float64 { return float64(e.Streams) }, "cluster", "endpoint"),
 	counter("endpoint_streams_refused_total", "Requests that an HTTP/2 server gave back unprocessed.", func(e *Endpoint) float64 { return float64(e.Refused) }, "cluster", "endpoint"),
+	counter("endpoint_panics_total", "HTTP/2 connections that were ended because the gateway failed over them, by a panic outside any task.", func(e *Endpoint) float64 { return float64(e.Panics) }, "cluster", "endpoint"),
 	counter("endpoint_goaways_total", "HTTP/2 connections that the server let end.", func(e *Endpoint) float64 { return float64(e.GoAways) }, "cluster", "endpoint"),
 }
 

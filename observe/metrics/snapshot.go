@@ -190,6 +190,7 @@ type EndpointCounters struct {
 	Streams  uint64 // requests on HTTP/2 connections now
 	Refused  uint64 // requests that an HTTP/2 server gave back without looking at them
 	GoAways  uint64 // HTTP/2 connections that the server has let end
+	Panics   uint64 // HTTP/2 connections that were ended because the gateway failed over them
 
 	Errors       [endpointErrors]uint64 // by kind; see CountError
 	ResponseHead Histogram              // request sent to response head received
@@ -218,6 +219,7 @@ func (c *EndpointCounters) Add(o *EndpointCounters) {
 	c.Streams += o.Streams
 	c.Refused += o.Refused
 	c.GoAways += o.GoAways
+	c.Panics += o.Panics
 	for i, n := range o.Errors {
 		c.Errors[i] += n
 	}

@@ -2,6 +2,8 @@ package h2
 
 import (
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/ringway/ringway/conn"
@@ -28,6 +30,8 @@ type Owner interface {
 	GoingAway(c *Conn, code http2.ErrCode)
 	// Closed says, once, that the connection has ended. Streams may still be held, but have failed.
 	Closed(c *Conn)
+	// Panicked says that something of ours was brought down, which ends the connection.
+	Panicked(c *Conn)
 }
 
 // Conn is one connection to a server. At rest it is this record, a pending receive and a timer.
@@ -164,26 +168,44 @@ func (c *Conn) end(why error) {
 		s.fail(why)
 	}
 	c.wakeUnsettled()
-	if c.io.Err() == nil && c.io.WriteErr() == nil && why != ErrSilent {
+	if c.io.Err() == nil && c.io.WriteErr() == nil && !abrupt(why) {
 		c.kick()
 	}
 	c.finish()
 	c.owner.Closed(c)
 }
 
+// abrupt reports whether nothing more is to be sent.
+func abrupt(why error) bool { return why == ErrSilent || why == ErrPanicked }
+
 // finish closes the transport, once nothing is being written.
 func (c *Conn) finish() {
-	if c.writing && c.err != ErrSilent || c.over {
+	if c.writing && !abrupt(c.err) || c.over {
 		return
 	}
 	c.over = true
-	if c.err == ErrSilent {
+	if abrupt(c.err) {
 		c.io.Abort()
 	} else {
 		_ = c.io.Close()
 	}
 	if !c.writing {
 		c.m.Close()
+	}
+}
+
+// recovered ends a connection where something of ours was brought down outside any task: the fault is the gateway's, but it must not
+// end the process. What the state machine has left to say is not to be trusted.
+func (c *Conn) recovered() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.loop.Log().Error("panic in a connection of HTTP/2 to a server", "peer", c.io.Remote(), "err", fmt.Sprint(v), "stack", string(debug.Stack()))
+	c.feeding = false
+	c.owner.Panicked(c)
+	if c.err == nil {
+		c.end(ErrPanicked)
 	}
 }
 

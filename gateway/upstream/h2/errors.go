@@ -23,6 +23,9 @@ var (
 	// ErrInterims says that a server sends interim responses without end.
 	ErrInterims = errors.New("interim responses without end")
 
+	// ErrPanicked says that the gateway has failed over what came on the connection. It has the code.
+	ErrPanicked error = errs.New(errs.Internal, "a connection to a server was mishandled")
+
 	errAtRest = errors.New("the connection was closed after its last request")
 )
 

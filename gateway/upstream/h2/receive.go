@@ -10,6 +10,7 @@ import (
 
 // Readable takes what has arrived. It runs outside any task, where the loop brings it.
 func (c *Conn) Readable(*conn.Conn) {
+	defer c.recovered()
 	c.readAt = c.loop.Now()
 	for c.err == nil {
 		p := c.io.Buffered()

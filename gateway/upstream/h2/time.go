@@ -38,6 +38,7 @@ func (c *Conn) due() int64 {
 
 // Expire does what time brings.
 func (c *Conn) Expire(*loop.Timer) {
+	defer c.recovered()
 	now := c.loop.Now()
 	if _, err := c.m.Tick(now); err != nil {
 		c.end(err)
