@@ -33,6 +33,11 @@ func TestBodiesUnread(t *testing.T) {
 		}))
 		c := r.h2()
 		ctx, cancel := context.WithCancel(context.Background())
+		defer eventually(t, "the client's connection is closed", func() bool {
+			c.CloseIdleConnections() // as soon as it takes itself for idle
+			s := r.g.Snapshot()
+			return s.Listeners[0].Active == 0
+		})
 		var others sync.WaitGroup
 		defer others.Wait()
 		defer cancel()
@@ -50,8 +55,10 @@ func TestBodiesUnread(t *testing.T) {
 				t.Fatalf("%d blocks wait", r.h2Blocks())
 			}
 		}
-		c.Timeout = 5 * time.Second
-		res, err := c.Post("http://"+r.addr+"/taken", "", strings.NewReader(strings.Repeat("x", size)))
+		soon, stop := context.WithTimeout(ctx, 10*time.Second)
+		defer stop()
+		req, _ := http.NewRequestWithContext(soon, "POST", "http://"+r.addr+"/taken", strings.NewReader(strings.Repeat("x", size)))
+		res, err := c.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
