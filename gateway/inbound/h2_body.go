@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/buf"
-	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/proto/header"
@@ -18,11 +17,11 @@ const (
 	// h2Block is the size of the blocks that bodies wait in.
 	h2Block = 8 << 10
 	// MaxH2Blocks bounds them, on each loop. They are no others', so that bodies which nobody takes leave everybody else alone; the
-	// stream whose body finds none is reset.
+	// stream whose body nobody has taken of for the longest time is reset before none is left (h2_hoard.go).
 	MaxH2Blocks = 16384
 )
 
-var h2Blocks = loop.NewLocal(func(l *loop.Loop) *buf.Pool {
+var h2Blocks = loop.NewLocal(func(l *loop.Loop) *h2Store {
 	p := buf.NewPool(h2Block, MaxH2Blocks)
 	l.OnTrim(p.Trim)
 	l.AtClose(func() {
@@ -30,7 +29,7 @@ var h2Blocks = loop.NewLocal(func(l *loop.Loop) *buf.Pool {
 			_ = p.Close() // unmapping whole mappings of ours does not fail
 		}
 	})
-	return p
+	return &h2Store{Pool: p}
 })
 
 // H2BlocksInUse is the number of blocks that bodies wait in on a loop.
@@ -52,6 +51,10 @@ type h2Body struct {
 	trailers *header.Fields
 	task     *loop.Task // that waits
 	timer    loop.Timer // bounds the wait
+
+	holds          bool    // it is in the store's list
+	hoarded        bool    // it was given up
+	before, behind *h2Body // in that list
 }
 
 var errBodyClosed = errors.New("the request's body was closed")
@@ -59,7 +62,7 @@ var errBodyClosed = errors.New("the request's body was closed")
 func (b *h2Body) start(r *h2Request, ended bool, terms *Terms) {
 	b.max, b.timeout = terms.bodyMax, terms.times.read
 	b.r, b.lent, b.ended, b.closed, b.err = r, false, ended, false, nil
-	b.read, b.dropped, b.trailers, b.task = 0, 0, nil, nil
+	b.read, b.dropped, b.trailers, b.task, b.hoarded = 0, 0, nil, nil, false
 	b.timer.Expirer = b
 }
 
@@ -75,7 +78,7 @@ func (b *h2Body) receive(p []byte, end bool) {
 	} else if !b.keep(p) {
 		b.r.c.countReset(b.r.stream)
 		b.r.c.hc.Reset(b.r.stream, http2.EnhanceYourCalm)
-		b.r.cancel(errs.From(errs.Overloaded, http1io.ErrNoBlocks, "keep the request's body"))
+		b.r.cancel(errHoarded)
 		return
 	}
 	b.ended = b.ended || end
@@ -90,10 +93,17 @@ func (b *h2Body) keep(p []byte) bool {
 			last = b.blocks[n-1]
 		}
 		if last == nil || last.Len == len(last.Bytes) {
-			if last = (*h2Blocks.Get(b.r.c.s.h.n.Loop)).Get(); last == nil {
+			store := b.store()
+			if last = store.block(); last == nil {
 				return false
 			}
-			b.blocks = append(b.blocks, last)
+			if b.hoarded { // it was the longest itself
+				last.Put()
+				return false
+			}
+			if b.blocks = append(b.blocks, last); !b.holds {
+				store.taken(b)
+			}
 		}
 		n := copy(last.Bytes[last.Len:], p)
 		last.Len += n
@@ -138,6 +148,7 @@ func (b *h2Body) drop() {
 	b.blocks = b.blocks[:n]
 	b.r.c.hc.Consumed(b.r.stream, first.Len)
 	first.Put()
+	b.store().taken(b)
 }
 
 // Next lends the next bytes.
