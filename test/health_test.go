@@ -259,10 +259,12 @@ func TestHealthByICMP(t *testing.T) {
 				w.await(name + " raw, software stamps")
 				w.wantMix(half)
 				n.mute()
-				e := w.awaitState("out", c.mutes, "unhealthy")
-				if e.Reason != "icmp: no answer in time" || e.Share != 0 {
-					t.Errorf("%+v", e)
-				}
+				eventually(t, func() error { // the share follows the state
+					if e := w.awaitState("out", c.mutes, "unhealthy"); e.Reason != "icmp: no answer in time" || e.Share != 0 {
+						return fmt.Errorf("%+v", e)
+					}
+					return nil
+				})
 				w.wantMix(map[string]int{c.well: 8})
 				labels := fmt.Sprintf("cluster=\"out\",endpoint=%q}", c.mutes)
 				if w.metric("ringway_endpoint_healthy{"+labels) != 0 || w.metric(`ringway_cluster_endpoints_available{cluster="out"}`) != 1 ||
