@@ -83,10 +83,12 @@ func (s *Spec) NameFault(name string) string {
 
 // Normal is the form of a name in certificates, and in what loops look up.
 func Normal(name string) (string, error) {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return "", errors.New("an address, of which no client tells the server in TLS: want a name")
-	}
 	plain, err := idna.Lookup.ToASCII(strings.ToLower(strings.TrimSuffix(name, ".")))
+	for _, s := range [...]string{name, plain} { // also one that is an address only in its normal form
+		if _, err := netip.ParseAddr(s); err == nil {
+			return "", errors.New("an address, of which no client tells the server in TLS: want a name")
+		}
+	}
 	if err != nil || !plausible(plain) {
 		return "", fmt.Errorf("%q is not a host name", name)
 	}

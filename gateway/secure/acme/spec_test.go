@@ -58,7 +58,7 @@ func TestNormal(t *testing.T) {
 
 // FuzzNormal: what comes out is plausible, and stays what it is.
 func FuzzNormal(f *testing.F) {
-	for _, s := range []string{"www.example.com", "Bücher.example", "a..b", "127.0.0.1", "xn--bcher-kva", "../x", "a\x00b", "*.example"} {
+	for _, s := range []string{"www.example.com", "Bücher.example", "a..b", "127.0.0.1", "0.0.0.0.", "１.1.1.1", "xn--bcher-kva", "../x", "a\x00b", "*.example"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
