@@ -52,9 +52,8 @@ type h2Body struct {
 	task     *loop.Task // that waits
 	timer    loop.Timer // bounds the wait
 
-	holds          bool    // it is in the store's list
-	hoarded        bool    // it was given up
-	before, behind *h2Body // in that list
+	place   buf.Holder[h2Body] // among the store's holders
+	hoarded bool               // it was given up
 }
 
 var errBodyClosed = errors.New("the request's body was closed")
@@ -101,7 +100,7 @@ func (b *h2Body) keep(p []byte) bool {
 				last.Put()
 				return false
 			}
-			if b.blocks = append(b.blocks, last); !b.holds {
+			if b.blocks = append(b.blocks, last); !b.place.Holds() {
 				store.taken(b)
 			}
 		}

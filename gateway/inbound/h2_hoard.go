@@ -12,7 +12,7 @@ import (
 // longest time, and not the one that has just come.
 type h2Store struct {
 	*buf.Pool
-	longest, latest *h2Body // those that hold blocks, in the order in which something was taken of them last
+	holders buf.Holders[h2Body]
 }
 
 // h2Spare is how few blocks are few.
@@ -22,36 +22,20 @@ var errHoarded = errs.From(errs.Overloaded, http1io.ErrNoBlocks, "keep the reque
 
 // block gives a block, nil if none is left.
 func (s *h2Store) block() *buf.Block {
-	if s.InUse() >= MaxH2Blocks-h2Spare && s.longest != nil {
-		s.longest.giveUp()
+	if s.InUse() >= MaxH2Blocks-h2Spare {
+		if b := s.holders.Longest(); b != nil {
+			b.giveUp()
+		}
 	}
 	return s.Get()
 }
 
-// taken puts b behind all others, or out of the list if it holds nothing any more.
+// taken puts b behind all others, or out of the order if it holds nothing any more.
 func (s *h2Store) taken(b *h2Body) {
-	if b.holds {
-		if b.holds = false; b.before != nil {
-			b.before.behind = b.behind
-		} else {
-			s.longest = b.behind
-		}
-		if b.behind != nil {
-			b.behind.before = b.before
-		} else {
-			s.latest = b.before
-		}
-		b.before, b.behind = nil, nil
+	s.holders.Remove(&b.place)
+	if len(b.blocks) > 0 && !b.hoarded {
+		s.holders.Add(&b.place, b)
 	}
-	if len(b.blocks) == 0 || b.hoarded {
-		return
-	}
-	if b.holds, b.before = true, s.latest; b.before != nil {
-		b.before.behind = b
-	} else {
-		s.longest = b
-	}
-	s.latest = b
 }
 
 func (b *h2Body) store() *h2Store { return *h2Blocks.Get(b.r.c.s.h.n.Loop) }

@@ -34,8 +34,8 @@ func (s *Stream) store(p []byte) bool {
 		} else {
 			s.queue = append(s.queue, b)
 		}
-		if !s.holds {
-			s.c.shared.holders.add(s)
+		if !s.place.Holds() {
+			s.c.shared.holders.Add(&s.place, s)
 		}
 		n := copy(b.Bytes[b.Len:], p)
 		b.Len += n
@@ -57,8 +57,8 @@ func (s *Stream) giveBack() {
 		s.queue = append(s.queue[:0], s.queue[1:]...)
 		s.off = 0
 	}
-	if s.c.shared.holders.remove(s); s.held > 0 {
-		s.c.shared.holders.add(s)
+	if s.c.shared.holders.Remove(&s.place); s.held > 0 {
+		s.c.shared.holders.Add(&s.place, s)
 	}
 	s.c.m.Consumed(s.s, n)
 	s.c.kick()

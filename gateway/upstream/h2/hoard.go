@@ -17,8 +17,10 @@ func (s *Stream) Serves(h loop.Handle) { s.serves = h }
 // block gives a block for a body. Before none is left it has others return theirs: what they have on loan follows when their
 // tasks have ended.
 func (h *shared) block() *buf.Block {
-	if h.blocks.InUse() >= h.limit-h.limit/spareShare && h.holders.longest != nil {
-		h.holders.longest.giveUp()
+	if h.blocks.InUse() >= h.limit-h.limit/spareShare {
+		if s := h.holders.Longest(); s != nil {
+			s.giveUp()
+		}
 	}
 	return h.blocks.Get()
 }
@@ -53,36 +55,5 @@ func (s *Stream) discard() {
 	s.queue = s.queue[:keep]
 	s.c.m.Consumed(s.s, s.held-s.lent)
 	s.held = s.lent
-	s.c.shared.holders.remove(s)
-}
-
-// holders are the streams of a loop whose consumers have something to take, in the order in which they took something last.
-type holders struct{ longest, latest *Stream }
-
-// add puts s last.
-func (h *holders) add(s *Stream) {
-	s.holds, s.before, s.behind = true, h.latest, nil
-	if h.latest != nil {
-		h.latest.behind = s
-	} else {
-		h.longest = s
-	}
-	h.latest = s
-}
-
-func (h *holders) remove(s *Stream) {
-	if !s.holds {
-		return
-	}
-	if s.before != nil {
-		s.before.behind = s.behind
-	} else {
-		h.longest = s.behind
-	}
-	if s.behind != nil {
-		s.behind.before = s.before
-	} else {
-		h.latest = s.before
-	}
-	s.holds, s.before, s.behind = false, nil, nil
+	s.c.shared.holders.Remove(&s.place)
 }

@@ -22,8 +22,8 @@ const (
 type shared struct {
 	pool    *http2.Pool
 	blocks  *buf.Pool
-	limit   int // of blocks
-	holders holders
+	limit   int                 // of blocks
+	holders buf.Holders[Stream] // those whose consumers have something to take
 	free    []*Stream
 }
 

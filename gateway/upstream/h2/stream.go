@@ -37,10 +37,9 @@ type Stream struct {
 	held  int          // bytes in the queue that are not done with
 	lent  int          // of them, those that the consumer has
 
-	serves         loop.Handle // the task that the response is for
-	abandoned      bool        // others needed its blocks
-	holds          bool        // it is among the holders, between the next two
-	before, behind *Stream
+	serves    loop.Handle        // the task that the response is for
+	abandoned bool               // others needed its blocks
+	place     buf.Holder[Stream] // among the holders
 
 	sender    *loop.Task // waits to send
 	queued    bool       // in c.senders
@@ -217,7 +216,7 @@ func (s *Stream) Release() {
 	for _, b := range s.queue {
 		b.Put()
 	}
-	c.shared.holders.remove(s)
+	c.shared.holders.Remove(&s.place)
 	s.s.Owner = nil
 	c.m.Release(s.s)
 	c.remove(s)
