@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,12 +22,11 @@ type Source func() *probe.Snapshot
 
 // Run shows what source gives until ctx ends or the user leaves, by q or Ctrl-C: then left is true.
 func Run(ctx context.Context, in io.Reader, out io.Writer, source Source) (left bool, err error) {
-	p := tea.NewProgram(&model{source: source, sortBy: -1, descending: true}, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
+	p := tea.NewProgram(&model{source: source, sortBy: -1, descending: true}, tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
+	// Asked to quit it waits for who reads the keys, and draws a last time; by a context of its own it is killed, without either.
+	defer context.AfterFunc(ctx, p.Quit)()
 	_, err = p.Run()
-	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
-		return false, nil
-	}
-	return true, err
+	return ctx.Err() == nil, err
 }
 
 // model is the table's state.
