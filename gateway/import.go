@@ -190,7 +190,7 @@ func (p *part) receive(in *incoming) error {
 			return h.Receive(first, in.unix, in.client)
 		case handover.Upgraded:
 			if to := p.endpoint(in.after.Cluster, in.after.Endpoint); to != nil {
-				return h.ReceiveUpgraded([2]int32{first, int32(in.Fds[1])}, in.unix, to, in.after)
+				return h.ReceiveUpgraded(in.Fds, in.unix, to, in.after)
 			}
 		}
 	case *tcp.Handler:
@@ -199,7 +199,7 @@ func (p *part) receive(in *incoming) error {
 			return h.ReceiveWaiting(first, in.unix, in.client)
 		case handover.Relay:
 			if to := p.endpoint(in.tunnel.Cluster, in.tunnel.Endpoint); to != nil {
-				return h.ReceiveRelay([2]int32{first, int32(in.Fds[1])}, in.unix, to, in.tunnel)
+				return h.ReceiveRelay(in.Fds, in.unix, to, in.tunnel)
 			}
 		}
 	}

@@ -69,15 +69,10 @@ func (t *tunnel) gone() {
 	t.up.Discard()
 }
 
-// ReceiveUpgraded takes a tunnel over from another process, with both its connections. On failure the descriptors are the caller's.
-func (h *Handler) ReceiveUpgraded(fds [2]int32, unix bool, to *upstream.Endpoint, state *handover.Upgrade) error {
-	k, err := to.Attach(fds[1], state.Unread[1])
+// ReceiveUpgraded takes a tunnel over from another process, with both its connections. On failure the descriptors are the caller's, as AttachBoth leaves them.
+func (h *Handler) ReceiveUpgraded(fds []int, unix bool, to *upstream.Endpoint, state *handover.Upgrade) error {
+	c, k, err := to.AttachBoth(fds, unix, state.Unread)
 	if err != nil {
-		return err
-	}
-	c, err := conn.Attach(h.n, fds[0], unix, state.Unread[0])
-	if err != nil {
-		k.Discard()
 		return err
 	}
 	s := h.arrive(c)

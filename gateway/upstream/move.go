@@ -69,6 +69,21 @@ func (e *Endpoint) Attach(fd int32, unread []byte) (*Conn, error) {
 	return &Conn{Stream: k, Under: k, Endpoint: e, pooled: -1}, nil
 }
 
+// AttachBoth makes both connections of a tunnel one's own: the upstream one is the endpoint's, in use; unix says that the client's is of a Unix
+// socket. Unread is what has come from the client, and from the endpoint. On failure the descriptors are the caller's, but for one that is
+// closed: that is -1 then.
+func (e *Endpoint) AttachBoth(fds []int, unix bool, unread [2][]byte) (client *conn.Conn, up *Conn, err error) {
+	if up, err = e.Attach(int32(fds[1]), unread[1]); err != nil {
+		return nil, nil, err
+	}
+	if client, err = conn.Attach(e.n, int32(fds[0]), unix, unread[0]); err != nil {
+		up.Discard()
+		fds[1] = -1
+		return nil, nil, err
+	}
+	return client, up, nil
+}
+
 // Receive puts an idle connection that another process has opened into the pool, if there is room. On failure the descriptor is
 // the caller's.
 func (e *Endpoint) Receive(fd int32, requests int) error {

@@ -172,15 +172,10 @@ func (h *Handler) ReceiveWaiting(fd int32, unix bool, state *handover.Client) er
 	return nil
 }
 
-// ReceiveRelay takes a session over with both its connections. On failure the descriptors are the caller's.
-func (h *Handler) ReceiveRelay(fds [2]int32, unix bool, to *upstream.Endpoint, state *handover.Tunnel) error {
-	k, err := to.Attach(fds[1], state.Unread[1])
+// ReceiveRelay takes a session over with both its connections. On failure the descriptors are the caller's, as AttachBoth leaves them.
+func (h *Handler) ReceiveRelay(fds []int, unix bool, to *upstream.Endpoint, state *handover.Tunnel) error {
+	c, k, err := to.AttachBoth(fds, unix, state.Unread)
 	if err != nil {
-		return err
-	}
-	c, err := conn.Attach(h.n, fds[0], unix, state.Unread[0])
-	if err != nil {
-		k.Discard()
 		return err
 	}
 	s := h.arrive(c)
