@@ -15,20 +15,7 @@ import (
 // that came first; whose body is taken gets it through.
 func TestBodiesHoarded(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d DriverName) {
-		const size = 300 << 10
-		at := origin(t, func(c *client) {
-			c.head()
-			if _, err := io.CopyN(io.Discard, c.br, size); err == nil {
-				c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntaken")
-			}
-		})
-		r := start(t, d, with{}, at)
-		r.filters(filterFunc(func(x *exchange.Exchange, next filter.Next) error {
-			if string(x.Request.Path) == "/unread" {
-				return x.Task.Sleep(patience)
-			}
-			return next.Handle(x)
-		}))
+		r := startUntaken(t, d)
 		const streams, blocks = 128, 8 // of each connection, and of each stream
 		piece := make([]byte, 16<<10-1)
 		var all []*framed
@@ -45,7 +32,7 @@ func TestBodiesHoarded(t *testing.T) {
 		}
 		resets := func() uint64 { s := r.g.Snapshot(); return s.Listeners[0].HTTP2.ResetsGateway }
 		eventually(t, "requests are given up", func() bool { return resets() >= streams })
-		res, err := r.h2().Post("http://"+r.addr+"/taken", "", strings.NewReader(strings.Repeat("x", size)))
+		res, err := r.h2().Post("http://"+r.addr+"/taken", "", strings.NewReader(strings.Repeat("x", untaken)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,4 +48,24 @@ func TestBodiesHoarded(t *testing.T) {
 		}
 		eventually(t, "no block is held", func() bool { return r.h2Blocks() == 0 })
 	})
+}
+
+// untaken is the size of the bodies in question.
+const untaken = 300 << 10
+
+// startUntaken runs a gateway that takes nothing of the bodies for /unread, and passes on any other.
+func startUntaken(t *testing.T, d DriverName) *rig {
+	r := start(t, d, with{}, origin(t, func(c *client) {
+		c.head()
+		if _, err := io.CopyN(io.Discard, c.br, untaken); err == nil {
+			c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntaken")
+		}
+	}))
+	r.filters(filterFunc(func(x *exchange.Exchange, next filter.Next) error {
+		if string(x.Request.Path) == "/unread" {
+			return x.Task.Sleep(patience)
+		}
+		return next.Handle(x)
+	}))
+	return r
 }

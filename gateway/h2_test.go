@@ -60,21 +60,7 @@ func TestPanicEndsOneStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachDriver(t, func(t *testing.T, d DriverName) {
-				at := origin(t, func(c *client) {
-					for {
-						h, err := readHead(c.br)
-						if err != nil {
-							return
-						}
-						if strings.HasPrefix(h, "POST") {
-							_, _ = io.CopyN(io.Discard, c.br, 6)
-						}
-						c.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
-						time.Sleep(20 * time.Millisecond)
-						c.send("def")
-					}
-				})
-				r := start(t, d, with{}, at)
+				r := start(t, d, with{}, halves(t))
 				r.filters(f)
 				c := r.h2()
 				res, err := c.Post("http://"+r.addr+"/", "", strings.NewReader("abcdef"))
