@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -328,7 +330,8 @@ func TestPanicEndsOneRequest(t *testing.T) {
 	for name, f := range places {
 		t.Run(name, func(t *testing.T) {
 			eachDriver(t, func(t *testing.T, d DriverName) {
-				r := start(t, d, with{}, halves(t))
+				log := filepath.Join(t.TempDir(), "access.log")
+				r := start(t, d, with{top: "access_log: {path: '" + log + "'}"}, halves(t))
 				r.filters(f)
 				c := r.dial()
 				c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
@@ -345,8 +348,28 @@ func TestPanicEndsOneRequest(t *testing.T) {
 				}
 				_ = c.Close()
 				eventually(t, "the panic is logged", func() bool { return strings.Contains(r.log.String(), "task panicked") })
+				wantPanicLogged(t, log)
 			})
 		})
+	}
+}
+
+// wantPanicLogged waits for the access log's line of the POST whose handling panicked, and of the GET after it.
+func wantPanicLogged(t *testing.T, log string) {
+	t.Helper()
+	var text string
+	if !within(patience, func() bool {
+		b, _ := os.ReadFile(log)
+		text = string(b)
+		return strings.Count(text, "\n") == 2 && strings.Count(text, `"path":"/next"`) == 1
+	}) {
+		t.Fatalf("the access log has:\n%s", text)
+	}
+	for line := range strings.Lines(text) {
+		failed := strings.Contains(line, `"method":"POST"`)
+		if strings.Contains(line, `"error":"internal"`) != failed || failed && !strings.Contains(line, `"status":500`) && !strings.Contains(line, `"status":200`) {
+			t.Errorf("the access log says %s", line)
+		}
 	}
 }
 

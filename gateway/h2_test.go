@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,8 @@ func TestPanicEndsOneStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachDriver(t, func(t *testing.T, d DriverName) {
-				r := start(t, d, with{}, halves(t))
+				log := filepath.Join(t.TempDir(), "access.log")
+				r := start(t, d, with{top: "access_log: {path: '" + log + "'}"}, halves(t))
 				r.filters(f)
 				c := r.h2()
 				res, err := c.Post("http://"+r.addr+"/", "", strings.NewReader("abcdef"))
@@ -80,7 +82,7 @@ func TestPanicEndsOneStream(t *testing.T) {
 				}
 				_ = res.Body.Close()
 				eventually(t, "the panic is logged", func() bool { return strings.Contains(r.log.String(), "task panicked") })
-				c.CloseIdleConnections()
+				wantPanicLogged(t, log)
 				s := r.g.Snapshot()
 				if n := s.Listeners[0].HTTP2.ConnectionsEver; n != 1 {
 					t.Errorf("%d connections", n)

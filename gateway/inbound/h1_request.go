@@ -46,11 +46,23 @@ func (h *Handler) put(r *h1Request) {
 }
 
 // serve reads one request and answers it; false says that the connection is to be closed.
-func (s *session) serve(t *loop.Task) bool {
-	h := s.h
-	r := h.take(s)
-	defer h.put(r)
-	r.begun(h, t)
+func (s *session) serve(t *loop.Task) (keep bool) {
+	r := s.h.take(s)
+	returned := false
+	defer func() {
+		if !returned && r.panicked() { // the loop says so
+			r.recordAll()
+		}
+		s.h.put(r)
+	}()
+	keep = r.serve(t)
+	returned = true
+	return keep
+}
+
+func (r *h1Request) serve(t *loop.Task) bool {
+	s := r.s
+	r.begun(s.h, t)
 	r.in.Reset()
 	s.c.SetReadTimeout(r.terms.times.head)
 	got, err := r.read()

@@ -133,6 +133,10 @@ func (r *h2Request) end() {
 	h := c.s.h
 	v := recover()
 	if v != nil {
+		if r.panicked() {
+			r.in.body = r.body.read
+			r.record(r.in)
+		}
 		c.countReset(r.stream)
 		c.hc.Reset(r.stream, http2.InternalError)
 	}

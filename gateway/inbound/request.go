@@ -27,6 +27,8 @@ type request struct {
 	note   []byte
 	allow  []byte // methods that the route's resource has, for 405
 	opens  bool   // it is an extended CONNECT: to its client any 2xx says that the tunnel is open
+
+	recorded bool // it is counted and logged
 }
 
 // maxFree is how many requests of each version are kept for reuse; each is about 2 KiB.
@@ -34,7 +36,7 @@ const maxFree = 1024
 
 // begun notes that a request begins, and by which terms it goes.
 func (r *request) begun(h *Handler, t *loop.Task) {
-	r.sent, r.status = 0, 0
+	r.sent, r.status, r.recorded = 0, 0, false
 	r.h, r.terms = h, h.terms
 	r.Task, r.Net, r.Start, r.Listener = t, h.n, h.n.Loop.Now(), h.Name
 }
@@ -158,11 +160,25 @@ type received struct {
 // record counts the exchange and logs it.
 func (r *request) record(in received) {
 	h := r.h
+	r.recorded = true
 	now := h.n.Loop.Now()
 	h.Counters.Duration.Observe(now - r.Start)
 	if h.access.Enabled() {
 		r.log(now, in)
 	}
+}
+
+// panicked reports whether an exchange whose handling panicked has yet to be recorded, and as what: its client sees it break off.
+func (r *request) panicked() bool {
+	if r.Client == nil || r.recorded {
+		return false
+	}
+	r.err = errs.New(errs.Internal, "the request's handling panicked")
+	if r.status == 0 {
+		r.status = errs.Internal.Status()
+		r.h.Counters.CountStatus(r.status)
+	}
+	return true
 }
 
 func (r *request) log(now int64, in received) {
