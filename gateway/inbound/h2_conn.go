@@ -216,7 +216,7 @@ func (c *h2Conn) proceed() {
 	if c.s.c.Closed() {
 		return
 	}
-	if !c.writing && !c.lingers && (len(c.hc.Pending()) > 0 || c.hc.Next() != nil || c.over()) {
+	if !c.writing && !c.lingers && (c.hc.Backlog() > 0 || c.hc.Next() != nil || c.over()) {
 		c.writing = true
 		c.s.h.n.Loop.Spawn("http2 write", (*h2Writer)(c))
 	}

@@ -181,7 +181,7 @@ func (r *h2Request) RequestRead() {}
 // Informational sends an interim response, if there is room: it may be left out.
 func (r *h2Request) Informational(status int, fields *header.Fields) error {
 	c := r.c
-	if r.responded || status == 101 || len(c.hc.Pending()) >= h2Full {
+	if r.responded || status == 101 || c.hc.Backlog() >= h2Full {
 		return nil
 	}
 	err := c.hc.AppendResponse(r.stream, status, fields, false)
@@ -322,7 +322,7 @@ func (r *h2Request) sendBody(body exchange.Body) error {
 // write sends a piece of the body: at once if nobody else waits and there is room for it, and otherwise when its turn comes.
 func (r *h2Request) write(p []byte, last bool) error {
 	c := r.c
-	if c.hc.Next() == nil && len(c.hc.Pending())+len(p) <= h2Full && c.hc.Writable(r.stream) >= len(p) {
+	if c.hc.Next() == nil && c.hc.Backlog()+len(p) <= h2Full && c.hc.Writable(r.stream) >= len(p) {
 		_, err := c.hc.AppendData(r.stream, p, last)
 		c.proceed()
 		return err
@@ -358,7 +358,7 @@ func (r *h2Request) give() {
 // one head for each of its requests.
 func (r *h2Request) room() error {
 	c := r.c
-	for len(c.hc.Pending()) >= h2Full {
+	for c.hc.Backlog() >= h2Full {
 		c.crowd = append(c.crowd, r)
 		c.proceed()
 		err := r.Task.Park(r)

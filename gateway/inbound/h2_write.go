@@ -70,7 +70,7 @@ func (c *h2Conn) writeAll() error {
 // fill adds to what waits, from the bodies whose turn it is.
 func (c *h2Conn) fill() {
 	c.hc.SetNow(c.s.h.n.Loop.Now())
-	for len(c.hc.Pending()) < h2Full {
+	for c.hc.Backlog() < h2Full {
 		s := c.hc.Next()
 		if s == nil {
 			return
@@ -81,7 +81,7 @@ func (c *h2Conn) fill() {
 
 // admit lets those go on that waited for room.
 func (c *h2Conn) admit() {
-	if len(c.hc.Pending()) >= h2Full {
+	if c.hc.Backlog() >= h2Full {
 		return
 	}
 	for i, r := range c.crowd {

@@ -88,9 +88,11 @@ type Conn struct {
 	decoder *hpack.Decoder
 	encoder encoder
 
-	out     []byte
-	written int // bytes of out that are on their way
-	replies int // frames in out that answer the peer
+	out      []byte
+	outgrown [][]byte // what out was since Pending lent it
+	lentOut  bool     // from Pending to Wrote
+	written  int      // bytes of out that are on their way
+	replies  int      // frames in out that answer the peer
 
 	peer          Settings
 	sawSettings   bool
@@ -195,34 +197,6 @@ func (c *Config) AppendUpgrade(dst []byte) []byte {
 	return AppendHTTP2Settings(dst, c.settings(Client)...)
 }
 
-// output is the buffer to append to.
-func (c *Conn) output() []byte {
-	if c.out == nil {
-		c.out = c.pool.buffer()
-	}
-	return c.out
-}
-
-// Pending is what waits to be sent. The slice stays valid, and its bytes unchanged, until Wrote.
-func (c *Conn) Pending() []byte { return c.out[c.written:] }
-
-// Wrote tells that the first n bytes of Pending are sent. Nothing may read the slice of Pending any more.
-func (c *Conn) Wrote(n int) {
-	if c.written += n; c.written > len(c.out) {
-		panic("http2: more bytes sent than were pending")
-	}
-	switch {
-	case c.written == len(c.out):
-		if c.out != nil {
-			c.pool.releaseBuffer(c.out)
-		}
-		c.out, c.written, c.replies = nil, 0, 0
-	case c.written > len(c.out)/2:
-		c.out = c.out[:copy(c.out, c.out[c.written:])]
-		c.written = 0
-	}
-}
-
 // Close gives back what the connection holds of its Pool. Streams that are not released yet can still be.
 func (c *Conn) Close() {
 	if c.failed == nil {
@@ -230,6 +204,7 @@ func (c *Conn) Close() {
 	}
 	c.dropBlock()
 	c.returnLent()
+	c.returnOutgrown()
 	if c.out != nil {
 		c.pool.releaseBuffer(c.out)
 		c.out, c.written = nil, 0

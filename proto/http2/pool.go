@@ -9,19 +9,21 @@ type Pool struct {
 
 	streams  []*Stream
 	messages []*Message
-	buffers  [][]byte
+	buffers  [len(bufferSizes)][][]byte
 }
 
 // The bounds of a Pool.
 const (
-	maxPooled        = 1024     // of streams, and of messages
-	maxPooledBuffers = 64       // output buffers
-	maxPooledBuffer  = 64 << 10 // bytes of an output buffer
-	maxPooledMessage = 8 << 10  // bytes of a message's store
-	firstBuffer      = 4 << 10  // bytes of a new output buffer
-	firstMessage     = 512      // bytes of a new message's store
+	maxPooled        = 1024    // of streams, and of messages
+	maxPooledBuffers = 64      // output buffers of each size
+	maxPooledMessage = 8 << 10 // bytes of a message's store
+	firstMessage     = 512     // bytes of a new message's store
 	poison           = 0xDB
 )
+
+// bufferSizes are those of output buffers, in bytes: for what a connection says now and then, for a few small messages, and for as
+// much as is usually let come together (three full frames and what one more adds). What gets larger is not kept.
+var bufferSizes = [...]int{4 << 10, 16 << 10, 72 << 10}
 
 // NewPool makes an empty pool.
 func NewPool() *Pool { return &Pool{} }
@@ -65,21 +67,33 @@ func (p *Pool) releaseMessage(m *Message) {
 	}
 }
 
-func (p *Pool) buffer() []byte {
-	if n := len(p.buffers) - 1; n >= 0 {
-		b := p.buffers[n]
-		p.buffers = p.buffers[:n]
-		return b
+// buffer gives an empty output buffer with room for n bytes.
+func (p *Pool) buffer(n int) []byte {
+	for i, size := range bufferSizes {
+		if n > size {
+			continue
+		}
+		if last := len(p.buffers[i]) - 1; last >= 0 {
+			b := p.buffers[i][last]
+			p.buffers[i] = p.buffers[i][:last]
+			return b
+		}
+		return make([]byte, 0, size)
 	}
-	return make([]byte, 0, firstBuffer)
+	return make([]byte, 0, n)
 }
+
+// moved gives a buffer with what is in b and room for n bytes more. What it was is the caller's to release.
+func (p *Pool) moved(b []byte, n int) []byte { return append(p.buffer(len(b)+n), b...) }
 
 func (p *Pool) releaseBuffer(b []byte) {
 	if p.Poison {
 		spoil(b)
 	}
-	if len(p.buffers) < maxPooledBuffers && cap(b) <= maxPooledBuffer {
-		p.buffers = append(p.buffers, b[:0])
+	for i, size := range bufferSizes {
+		if cap(b) == size && len(p.buffers[i]) < maxPooledBuffers {
+			p.buffers[i] = append(p.buffers[i], b[:0])
+		}
 	}
 }
 

@@ -162,8 +162,10 @@ func (c *Conn) readBlock(b []byte) (n int, more bool, err error) {
 	last := in.left == 0 && in.head.Flags.Has(FlagEndHeaders)
 	whole := b[:n]
 	if n > 0 && (!last || blk.gathered != nil) {
-		if blk.gathered == nil {
-			blk.gathered = c.pool.buffer()
+		if have := blk.gathered; cap(have)-len(have) < n {
+			if blk.gathered = c.pool.moved(have, n); have != nil {
+				c.pool.releaseBuffer(have)
+			}
 		}
 		blk.gathered = append(blk.gathered, whole...)
 	}

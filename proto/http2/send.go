@@ -193,9 +193,12 @@ func (c *Conn) fits(size int, f *header.Fields) bool {
 	return uint64(size) <= uint64(c.peer.MaxHeaderListSize)
 }
 
+// usualHead is as much as the field sections of most messages take, before indexing.
+const usualHead = 1 << 10
+
 // beginBlock starts a HEADERS frame and gives the buffer to the encoder.
 func (c *Conn) beginBlock() (start int) {
-	start = len(c.output())
+	start = len(c.outputFor(usualHead))
 	c.encoder.dst = append(c.out, make([]byte, FrameHeaderLen)...)
 	return start
 }
@@ -317,7 +320,7 @@ func (c *Conn) AppendDataHeader(s *Stream, n int, end bool) (int, error) {
 		c.schedule(s)
 		return 0, nil
 	}
-	c.out = appendDataHeader(c.output(), s.id, k, end)
+	c.out = appendDataHeader(c.outputFor(FrameHeaderLen+k), s.id, k, end)
 	s.sendWindow -= int32(k)
 	c.sendWindow -= int32(k)
 	c.owed, c.streamsOwed = c.owed+int64(k), c.streamsOwed+int64(k)

@@ -18,7 +18,7 @@ func (s *Stream) Offer(p []byte, end bool) (int, error) {
 		return 0, s.refusal
 	}
 	c := s.c
-	room := max(maxPending-len(c.m.Pending()), 0)
+	room := max(maxPending-c.m.Backlog(), 0)
 	if len(c.senders) > 0 {
 		room = min(room, turn)
 	}

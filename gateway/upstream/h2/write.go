@@ -11,7 +11,7 @@ const maxPending = 48 << 10
 
 // kick has what is pending sent, by a task that runs when those that run now are done.
 func (c *Conn) kick() {
-	if !c.writing && !c.over && len(c.m.Pending()) > 0 {
+	if !c.writing && !c.over && c.m.Backlog() > 0 {
 		c.writing = true
 		c.loop.Spawn("http2 send", (*writer)(c))
 	}
@@ -23,7 +23,7 @@ type writer Conn
 // Run hands over what is pending until nothing is left, as a task.
 func (w *writer) Run(*loop.Task) {
 	c := (*Conn)(w)
-	for len(c.m.Pending()) > 0 && !c.over {
+	for c.m.Backlog() > 0 && !c.over {
 		if err := c.write(); err != nil {
 			c.writing = false
 			c.end(err)
