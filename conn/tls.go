@@ -84,6 +84,8 @@ var errNoTLSBlock = errors.New("no block left for TLS")
 // it once the handshake is over: reads of the transport say that nothing is there, and its writes only append to a block.
 // What waits (for bytes, for room) is done here, outside of crypto/tls. A peer that does not read while it makes this side
 // send alerts and KeyUpdates then fills a block, and is not read from any more.
+//
+// Records are decrypted where they were received (tls_record.go), so that crypto/tls keeps no buffers of its own (tls_inside.go).
 type TLS struct {
 	c       *Conn
 	tc      *tls.Conn
@@ -98,8 +100,10 @@ type TLS struct {
 	err    error      // what ended the plaintext
 	cut    bool       // the connection below ended it, not a close_notify
 	header [tlsHeader]byte
-	have   int // bytes of header
-	record int // bytes of the record that crypto/tls has not been given yet
+	have   int    // bytes of header
+	record int    // bytes of the record that have not come, or that crypto/tls has not been given
+	part   []byte // the record as far as it has come, where it comes in pieces
+	lent   bool   // crypto/tls has the record that it is to decrypt
 
 	lock     loop.Mutex // held by the task that hands ciphertext over
 	out      []*buf.Block
@@ -145,7 +149,9 @@ func (t *TLS) Handshake() error {
 	if flushed := t.handOver(); err == nil {
 		err = flushed
 	}
-	t.up = err == nil
+	if t.up = err == nil; t.up && insideTLS.known {
+		insideTLS.settle(t.tc)
+	}
 	return err
 }
 
@@ -260,6 +266,7 @@ func (t *TLS) drop() {
 
 func (t *TLS) release() {
 	t.dropPlaintext()
+	t.dropPart()
 	for len(t.out) > 0 {
 		t.pop().Put()
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/ringway/ringway/loop"
 )
 
-// TestTLSAllocations: crypto/tls allocates a reader of 24 bytes for each record that it takes; nothing else does.
+// TestTLSAllocations: a record that came whole costs none. crypto/tls alone allocates a reader of 24 bytes for each, as the client does here.
 func TestTLSAllocations(t *testing.T) {
 	eachDriver(t, func(e *env) {
 		e.run(func(t *loop.Task) {
@@ -46,7 +46,7 @@ func TestTLSAllocations(t *testing.T) {
 				runtime.ReadMemStats(&after)
 				return nil
 			}))
-			if per := float64(after.Mallocs-before.Mallocs) / n; per > 2.1 { // one for each side's record
+			if per := float64(after.Mallocs-before.Mallocs) / n; per > 1.1 { // the client's, for the record that comes back
 				failf("%.2f allocations for a message there and back", per)
 			}
 			_ = k.Close()

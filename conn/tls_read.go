@@ -142,7 +142,7 @@ func (t *TLS) pull() {
 		if len(t.in.Bytes)-t.in.Len <= tlsPlain {
 			break // what a record has more than fits would stay inside crypto/tls, where nobody sees it
 		}
-		n, err := t.tc.Read(t.in.Bytes[t.in.Len:])
+		n, err := t.decrypt(t.in.Bytes[t.in.Len:])
 		t.in.Len += n
 		if err == errWouldBlock {
 			break

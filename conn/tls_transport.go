@@ -36,6 +36,8 @@ func (k *tlsTransport) Read(p []byte) (int, error) {
 		if _, err := t.c.ReadBuf(); err != nil {
 			return 0, err
 		}
+	} else if t.lent {
+		return 0, errWouldBlock // one record at a time
 	} else if len(t.c.Buffered()) == 0 {
 		if err := t.c.Err(); err != nil {
 			t.cut = true
