@@ -26,13 +26,17 @@ const recentFields = 32
 
 // recent remembers fields: their hashes from the first time on, their strings once they have entered the table. When it is
 // full, one goes that was not seen again since the hand last passed it, so that values which come once do not push out those
-// that each message has.
+// that each message has. Every connection at rest has one, and few of its fields have entered: it has room for those only.
 type recent struct {
-	hashes [recentFields]uint32
-	fields [recentFields]struct{ name, value string }
-	used   uint32 // bit per field: seen again since the hand passed
-	hand   uint8
+	hashes  [recentFields]uint32
+	places  [recentFields]uint8 // where in entered the strings of the field are, from one; 0: it had none yet
+	entered []entered
+	used    uint32 // bit per field: seen again since the hand passed
+	hand    uint8
 }
+
+// entered is a field in the table; without a name it is none.
+type entered struct{ name, value string }
 
 // find is where a field of that hash is, or -1.
 func (r *recent) find(hash uint32) int {
@@ -44,6 +48,16 @@ func (r *recent) find(hash uint32) int {
 	return -1
 }
 
+// strings is where those of a field are, or will be once it enters.
+func (r *recent) strings(field int) *entered {
+	p := &r.places[field]
+	if *p == 0 {
+		r.entered = append(r.entered, entered{})
+		*p = uint8(len(r.entered))
+	}
+	return &r.entered[*p-1]
+}
+
 // add remembers a hash, in the place of another.
 func (r *recent) add(hash uint32) {
 	for r.used>>r.hand&1 != 0 {
@@ -51,7 +65,9 @@ func (r *recent) add(hash uint32) {
 		r.hand = (r.hand + 1) % recentFields
 	}
 	r.hashes[r.hand] = hash
-	r.fields[r.hand].name, r.fields[r.hand].value = "", ""
+	if p := r.places[r.hand]; p > 0 {
+		r.entered[p-1] = entered{}
+	}
 	r.hand = (r.hand + 1) % recentFields
 }
 
@@ -125,7 +141,7 @@ func (e *encoder) repeating(id header.ID, name, value []byte) {
 		return
 	}
 	r.used |= 1 << i
-	f := &r.fields[i]
+	f := r.strings(i)
 	if f.name == "" {
 		f.name, f.value = string(name), string(value)
 	}
