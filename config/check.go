@@ -56,6 +56,9 @@ func (c *Check) Unknown(what, got string, known []string) {
 
 // Has reports whether the key stands in the file here, be it through a merge key.
 func (c *Check) Has(key string) bool {
+	if k := c.at.kept; k != nil {
+		return k.has(key)
+	}
 	n := c.at.node
 	return n != nil && n.Kind == yaml.MappingNode && c.decoder.mapping(c.at, n).has(key)
 }
@@ -68,6 +71,7 @@ func (c *Check) Failed() bool {
 
 // below is the place of a key below w.
 func (d *decoder) below(w *where, key string) *where {
+	d.doubt = d.doubt || w.kept != nil
 	if w.node != nil && w.node.Kind == yaml.MappingNode {
 		m := d.mapping(w, w.node)
 		if i := m.find(key); i >= 0 {
@@ -79,8 +83,11 @@ func (d *decoder) below(w *where, key string) *where {
 
 // element is the place of a list's element below w.
 func (d *decoder) element(w *where, i int) *where {
+	d.doubt = d.doubt || w.kept != nil
 	if w.node != nil && w.node.Kind == yaml.SequenceNode && i >= 0 && i < len(w.node.Content) {
-		return w.elementAt(i, w.node.Content[i])
+		e := w.elementAt(i, w.node.Content[i])
+		e.kept = d.again.at(e.node)
+		return e
 	}
 	return w.missingElement(i)
 }

@@ -55,6 +55,15 @@ type Described interface {
 // A dst whose fields are all zero is given its defaults first, and so is every struct inside of dst that is still zero.
 // Decode panics when dst is no pointer to a struct or has a field of a type that a file cannot hold.
 func Decode(file string, data []byte, dst any) error {
+	_, err := DecodeAfter(nil, file, data, dst)
+	return err
+}
+
+// DecodeAfter is Decode of a text that is likely to repeat much of the one before it, as a configuration that was edited does.
+// Elements of long lists that stand there byte for byte are not parsed and checked again: dst shares what they became with the value
+// that was decoded then, so neither may be changed any more, nor may data. If there is anything to complain of, all of data is decoded
+// as if nothing had been before it. It returns what the text after this one may repeat; nil for before and in return is nothing.
+func DecodeAfter(before *Reading, file string, data []byte, dst any) (*Reading, error) {
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config: Decode into %T, want a pointer to a struct", dst))
@@ -62,21 +71,39 @@ func Decode(file string, data []byte, dst any) error {
 	if err := supported(v.Type().Elem()); err != nil {
 		panic(err.Error())
 	}
+	Defaults(dst)
+	if again := before.repeated(data); again != nil {
+		fresh := reflect.New(v.Type().Elem())
+		fresh.Elem().Set(v.Elem())
+		if d, err := decode(file, again.text, again, fresh.Elem()); err == nil && !d.doubt && d.repeated == len(again.lines) {
+			v.Elem().Set(fresh.Elem())
+			return d.reading(data), nil
+		}
+	}
+	d, err := decode(file, data, nil, v.Elem())
+	if err != nil {
+		return nil, err
+	}
+	return d.reading(data), nil
+}
+
+// decode decodes a text in which again, if it is not nil, says what stands for elements of the text before.
+func decode(file string, data []byte, again *repeats, v reflect.Value) (*decoder, error) {
 	root, problem := parse(data)
 	if problem != nil {
 		problem.File = file
-		return Errors{problem}
+		return nil, Errors{problem}
 	}
 	d := &decoder{
 		report:   report{file: file, said: map[saying]bool{}, broken: map[string]bool{}, above: map[string]bool{}},
 		mappings: map[*yaml.Node]*mapping{},
 		open:     map[*yaml.Node]bool{},
-		left:     count(root) + maxAliasedValues,
+		left:     maxAliasedValues,
+		again:    again,
 	}
-	Defaults(dst)
-	w := &where{node: root, line: root.Line, column: root.Column}
-	d.value(w, root, v.Elem())
-	return d.errors()
+	d.survey(root)
+	d.value(&where{node: root, line: root.Line, column: root.Column}, root, v)
+	return d, d.errors()
 }
 
 // Defaults gives the struct that v points to, and every struct inside of it, their defaults where they are still zero.
@@ -104,15 +131,23 @@ type decoder struct {
 	mappings map[*yaml.Node]*mapping // resolved once: validators look keys up again and again
 	open     map[*yaml.Node]bool     // anchored values being decoded, to find one that contains itself
 	left     int                     // values that may still be decoded
+	anchored bool                    // there are anchors
+	long     []longRead              // long lists that were decoded, none of them inside of another
+	inLong   bool                    // one is being decoded
+	again    *repeats                // nil: nothing stands for an element of the text before
+	repeated int                     // elements that were taken from there
+	doubt    bool                    // somebody asked more of one than is known
 }
 
-// count is the number of nodes written in the file, aliases not followed.
-func count(n *yaml.Node) int {
-	sum := 1
+// survey counts the nodes written in the file, aliases not followed, and sees whether there could be any. Lists become as long as they
+// are in the file.
+func (d *decoder) survey(n *yaml.Node) {
+	d.left++
+	d.again.expand(n)
+	d.anchored = d.anchored || n.Anchor != ""
 	for _, c := range n.Content {
-		sum += count(c)
+		d.survey(c)
 	}
-	return sum
 }
 
 // value decodes the node at w into v and then lets v check itself.
@@ -196,6 +231,10 @@ func (d *decoder) list(w *where, n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.SequenceNode {
 		d.mismatch(w, n, v)
 		return false
+	}
+	if d.memorable(n, v.Type().Elem()) {
+		v.Set(d.longList(w, n, v.Type()))
+		return true
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {

@@ -164,7 +164,9 @@ func (d *differ) value(p *place, a, b reflect.Value) {
 		fields := modelOf(t).fields
 		for i := range fields {
 			f := &fields[i]
-			d.field(d.key(p, f.name), a.FieldByIndex(f.index), b.FieldByIndex(f.index))
+			if x, y := a.FieldByIndex(f.index), b.FieldByIndex(f.index); !one(x, y) {
+				d.field(d.key(p, f.name), x, y)
+			}
 		}
 	case t.Kind() == reflect.Map:
 		d.mapping(p, a, b)
@@ -173,6 +175,19 @@ func (d *differ) value(p *place, a, b reflect.Value) {
 	case !a.Equal(b):
 		d.add(p, Changed, a, b)
 	}
+}
+
+// one reports whether two values are alike at first sight: most are, and those that DecodeAfter took over are the very same.
+func one(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.String:
+		return a.String() == b.String()
+	case reflect.Slice:
+		return a.Len() == b.Len() && a.Pointer() == b.Pointer() && a.IsNil() == b.IsNil()
+	case reflect.Pointer, reflect.Map:
+		return a.Pointer() == b.Pointer()
+	}
+	return false
 }
 
 // field compares what may be there on one side only.

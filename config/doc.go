@@ -13,6 +13,7 @@
 // Reading starts at [Decode] in decode.go. From there: syntax.go turns bytes into nodes and finds where a syntax error
 // stands, mapping.go resolves merge keys and duplicates, scalar.go turns words into values, check.go is what a
 // Validate method sees, unit_*.go are the types with a unit, model.go reads struct tags, schema.go writes the schema.
+// [DecodeAfter] reads a text of which most stood in the one before: reading.go is what that one left behind, repeat.go how it is used.
 //
 // # Struct tags
 //

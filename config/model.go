@@ -27,6 +27,7 @@ type field struct {
 	index    []int
 	typ      reflect.Type
 	required bool
+	place    int // among the model's fields
 }
 
 var (
@@ -45,6 +46,7 @@ func modelOf(t reflect.Type) *model {
 	m := &model{byName: map[string]*field{}}
 	m.read(t, nil)
 	for i := range m.fields {
+		m.fields[i].place = i
 		m.byName[m.fields[i].name] = &m.fields[i]
 	}
 	models.Store(t, m)

@@ -16,6 +16,7 @@ type where struct {
 	depth  int
 	node   *yaml.Node // the value with aliases followed; nil when the key is not in the file
 	keys   *mapping   // of node, once it has been resolved
+	kept   *kept      // what node stands for, where it is an element of the text before
 	line   int
 	column int
 }

@@ -31,7 +31,7 @@ func (g *Gateway) read(from *state, c Change) (*Spec, []config.Change, error) {
 			return last.spec, last.changes, nil
 		}
 	}
-	spec, err := Load(c.Name, c.Text)
+	spec, err := from.plan.spec.load(c.Name, c.Text)
 	if err != nil {
 		return nil, nil, err
 	}

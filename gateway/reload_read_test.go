@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/ringway/ringway/config"
 )
 
 // TestPreviewIsRemembered: what was previewed is not read a second time when it is gone over to, unless something else has happened in
@@ -68,5 +71,51 @@ func TestCollectLess(t *testing.T) {
 	restore()
 	if p := percent(); p != before {
 		t.Errorf("%d %% in the end, %d before", p, before)
+	}
+}
+
+// TestRepeatedRoutes: what a configuration repeats of the one that runs is judged as if it were read for the first time, and comes to
+// the same.
+func TestRepeatedRoutes(t *testing.T) {
+	text := manyRoutes(Epoll, "127.0.0.1:1", 200, 0)
+	first, err := Load("g.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, old, new string
+		changes        int
+		fails          bool
+	}{
+		{"the same", "", "", 0, false},
+		{"one other route", "path: /p7/*", "path: /q7/*", 1, false},
+		{"another listener's default", "address: 127.0.0.1:0\n", "address: 127.0.0.1:0\n    upgrades: []\n", 1, false},
+		{"another protocol", "address: 127.0.0.1:0\n", "address: 127.0.0.1:0\n    protocol: tcp\n", 0, true},
+		{"a cluster that is gone", "  c3: {", "  d3: {", 0, true},
+		{"a cluster that tells of one client", "  c3: {", "  c3: {send_proxy: v1, ", 0, true},
+		{"a name twice", "name: r7,", "name: r8,", 0, true},
+		{"a wrong route", "path: /p7/*", "path: p7/*", 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			next := []byte(strings.Replace(text, c.old, c.new, 1))
+			alone, want := Load("g.yaml", next)
+			after, got := first.load("g.yaml", next)
+			if fmt.Sprint(got) != fmt.Sprint(want) || (got != nil) != c.fails {
+				t.Fatalf("got %v\nwant %v", got, want)
+			}
+			if c.fails {
+				return
+			}
+			if !config.Equal(alone, after) {
+				t.Error("it came to something else")
+			}
+			if changes := config.Diff(first, after); len(changes) != c.changes || fmt.Sprint(changes) != fmt.Sprint(config.Diff(first, alone)) {
+				t.Errorf("%d changes: %v", len(changes), changes)
+			}
+			was, is := first.Listeners["in"].Routes, after.Listeners["in"].Routes
+			if &was[9].Filters[0] != &is[9].Filters[0] {
+				t.Error("a route that stayed was read again")
+			}
+		})
 	}
 }

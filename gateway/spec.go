@@ -28,6 +28,8 @@ type Spec struct {
 	Process   ProcessSpec               `yaml:"process" doc:"Master and workers."`
 	AccessLog AccessLogSpec             `yaml:"access_log" doc:"One line for every request."`
 	Log       applog.Spec               `yaml:"log" doc:"The program's own log, on standard error."`
+
+	reading *config.Reading // what the next configuration may repeat of this one
 }
 
 // Validate reports references that lead nowhere and addresses that are taken twice.
@@ -181,12 +183,17 @@ func (a *AccessLogSpec) Validate(c *config.Check) {
 }
 
 // Load decodes and checks a configuration.
-func Load(file string, data []byte) (*Spec, error) {
-	s := new(Spec)
-	if err := config.Decode(file, data, s); err != nil {
+func Load(file string, data []byte) (*Spec, error) { return new(Spec).load(file, data) }
+
+// load decodes and checks a configuration that may repeat much of s, which it then shares. Nobody may change data, s or the result
+// from then on.
+func (s *Spec) load(file string, data []byte) (_ *Spec, err error) {
+	next := new(Spec)
+	next.reading, err = config.DecodeAfter(s.reading, file, data, next)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return next, nil
 }
 
 // Forward is the configuration of `ringway run --listen --to`: everything from one address to one server.

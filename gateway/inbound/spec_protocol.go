@@ -58,8 +58,9 @@ func (s *Spec) refuseForeign(c *config.Check) {
 	for _, f := range foreignKeys[s.Protocol] {
 		switch f.at {
 		case "routes":
+			routes := c.At("routes")
 			for i := range s.Routes {
-				if at := c.At("routes", i); at.Has(f.key) {
+				if at := routes.At(i); at.Has(f.key) {
 					at.At(f.key).Errorf("%s", f.then)
 				}
 			}

@@ -2,8 +2,8 @@
 package headers
 
 import (
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/exchange"
@@ -82,10 +82,14 @@ func compile(c *Change) change {
 }
 
 func fields(m map[string]string) []field {
-	var out []field
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, field{name, []byte(m[name])})
+	if len(m) == 0 {
+		return nil
 	}
+	out := make([]field, 0, len(m))
+	for name, value := range m {
+		out = append(out, field{name, []byte(value)})
+	}
+	slices.SortFunc(out, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	return out
 }
 
