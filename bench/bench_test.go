@@ -152,7 +152,7 @@ func TestOpenConns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.close()
-	conns, err := openConns(t.Context(), addr, 40)
+	conns, err := openConns(t.Context(), openConn, addr, 40)
 	defer closeAll(conns)
 	if err != nil || len(conns) != 40 {
 		t.Fatalf("openConns = %d connections, %v; want 40", len(conns), err)
@@ -167,13 +167,13 @@ func TestOpenConns(t *testing.T) {
 		w.Write(bodies()[smallPath])
 	}))
 	defer closing.Close()
-	conns, err = openConns(t.Context(), closing.Listener.Addr().String(), 3)
+	conns, err = openConns(t.Context(), openConn, closing.Listener.Addr().String(), 3)
 	if err == nil || len(conns) != 0 {
 		t.Errorf("openConns to a closing server = %d connections, %v; want none and an error", len(conns), err)
 	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if conns, _ := openConns(canceled, addr, 1000); len(conns) != 0 {
+	if conns, _ := openConns(canceled, openConn, addr, 1000); len(conns) != 0 {
 		t.Errorf("openConns after cancel = %d connections", len(conns))
 	}
 }

@@ -19,7 +19,9 @@
 // and what needs no load, such as waking a loop or spawning a task (bench/micro).
 // Its load is bench/messages, which compares every byte that comes back.
 //
-// The suite "http2" has h2load for its load.
+// The suite "http2" has h2load for its load. The suite "tls" has wrk, and bench/tlsload for what wrk cannot do: full handshakes whose key
+// exchange is known, so that like is compared with like, and the percentiles of requests beside handshakes (tail.go). The memory of connections at rest,
+// plain and with TLS, is measured by this program's own client (idle.go).
 //
 // Reading starts in main.go, which is the order of work. The proxies are the
 // table in peers.go: adding one is one entry there and, where it reads a file,

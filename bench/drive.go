@@ -26,6 +26,9 @@ func (l load) unit() string {
 	if l.messages != nil {
 		return l.messages.unit
 	}
+	if l.offers != "" {
+		return "handshake"
+	}
 	return "request"
 }
 
@@ -102,14 +105,10 @@ func (b *bench) exchangeMessages(ctx context.Context, p *running, l load, durati
 		return cpuTime{}, wrkResult{}, err
 	}
 	defer d.end()
-	before, err := readTree(p.child.pid())
-	if err != nil {
-		return cpuTime{}, wrkResult{}, err
-	}
-	result, err := d.result()
-	if err != nil {
-		return cpuTime{}, wrkResult{}, err
-	}
-	after, err := readTree(p.child.pid())
-	return cpuOf(after).since(cpuOf(before)), result, err
+	var result wrkResult
+	cpu, err := p.spent(func() (err error) {
+		result, err = d.result()
+		return err
+	})
+	return cpu, result, err
 }

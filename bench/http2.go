@@ -42,6 +42,7 @@ func http2Peers(o options) []peer {
 		p.name = strings.TrimSuffix(p.name, "-tls") + "-h2"
 		p.config = strings.Replace(p.config, "{{.Listen}} ssl;", "{{.Listen}} ssl http2;\n    http2_max_concurrent_streams 128;\n    http2_max_requests 1000000000;", 1)
 		p.config = strings.Replace(p.config, "ssl crt {{.Dir}}/both.pem", "ssl crt {{.Dir}}/both.pem alpn h2,http/1.1", 1)
+		p.config = strings.Replace(p.config, "protocols h1\n", "protocols h1 h2\n", 1)
 		p.check = checkHTTP2Bodies
 	}
 	return all
@@ -83,16 +84,7 @@ func (b *bench) exerciseHTTP2(ctx context.Context, p *running, l load, duration 
 	if l.secure {
 		scheme = "https://"
 	}
-	argv := b.pin.command(true, h2load, append(args, scheme+p.addr+l.path)...)
-	before, err := readTree(p.child.pid())
-	if err != nil {
-		return cpuTime{}, wrkResult{}, err
-	}
-	text, err := output(ctx, "", nil, argv[0], argv[1:]...)
-	if err != nil {
-		return cpuTime{}, wrkResult{}, err
-	}
-	after, err := readTree(p.child.pid())
+	text, cpu, err := b.loadWith(ctx, p, h2load, append(args, scheme+p.addr+l.path)...)
 	if err != nil {
 		return cpuTime{}, wrkResult{}, err
 	}
@@ -106,7 +98,7 @@ func (b *bench) exerciseHTTP2(ctx context.Context, p *running, l load, duration 
 	}
 	defer f.Close()
 	result.p50, result.p99, err = readH2loadLog(f)
-	return cpuOf(after).since(cpuOf(before)), result, err
+	return cpu, result, err
 }
 
 // errH2load is wrapped by every error of parseH2load.

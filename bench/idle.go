@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -60,8 +61,12 @@ func (b *bench) measureIdle(ctx context.Context, c contender, round int) (idleSa
 		return idleSample{}, err
 	}
 	defer b.stop(p)
+	open := openConn
+	if c.secure {
+		open = openSecureConn
+	}
 	for range idleWarmups {
-		warm, failed := openConns(ctx, p.addr, openers)
+		warm, failed := openConns(ctx, open, p.addr, openers)
 		closeAll(warm)
 		if failed != nil {
 			return idleSample{}, p.failure(failed)
@@ -74,7 +79,7 @@ func (b *bench) measureIdle(ctx context.Context, c contender, round int) (idleSa
 	if err != nil {
 		return idleSample{}, p.failure(err)
 	}
-	conns, failed := openConns(ctx, p.addr, b.options.idleConns)
+	conns, failed := openConns(ctx, open, p.addr, b.options.idleConns)
 	defer closeAll(conns)
 	if err := pause(ctx, b.options.idleWait); err != nil {
 		return idleSample{}, err
@@ -103,7 +108,7 @@ func (b *bench) measureIdle(ctx context.Context, c contender, round int) (idleSa
 
 // openConns opens connections on which one request was answered. It returns
 // those that succeeded and the first error of the others.
-func openConns(ctx context.Context, addr string, count int) ([]net.Conn, error) {
+func openConns(ctx context.Context, open func(context.Context, string) (net.Conn, error), addr string, count int) ([]net.Conn, error) {
 	var (
 		group sync.WaitGroup
 		mutex sync.Mutex
@@ -114,7 +119,7 @@ func openConns(ctx context.Context, addr string, count int) ([]net.Conn, error) 
 	for range openers {
 		group.Go(func() {
 			for range todo {
-				conn, err := openConn(ctx, addr)
+				conn, err := open(ctx, addr)
 				mutex.Lock()
 				if err == nil {
 					conns = append(conns, conn)
@@ -139,6 +144,21 @@ func openConns(ctx context.Context, addr string, count int) ([]net.Conn, error) 
 // openConn connects and makes one request.
 func openConn(ctx context.Context, addr string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: exchangeTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := exchange(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// openSecureConn connects with TLS 1.3, in a full handshake, and makes one request.
+func openSecureConn(ctx context.Context, addr string) (net.Conn, error) {
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: exchangeTimeout},
+		Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}} // its certificate is nobody's
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,8 @@ type load struct {
 	streams int
 	// calls asks for calls of gRPC, over HTTP/2.
 	calls bool
+	// offers, if not empty, asks for full handshakes, with these groups for the key exchange.
+	offers string
 	// messages, if not nil, are sent instead of requests.
 	messages *messages
 }
@@ -36,8 +38,11 @@ const (
 	groupFresh = "A new connection per request, 128-byte body"
 )
 
-// idleScenario is the name of the scenario that no load makes, see idle.go.
-const idleScenario = "idle"
+// The scenarios that no load makes, see idle.go: connections at rest, and those with TLS.
+const (
+	idleScenario    = "idle"
+	tlsIdleScenario = "tls-idle"
+)
 
 // allLoads is the table of loads, in the order they are run and shown.
 func allLoads() []load {
@@ -65,6 +70,7 @@ type loadSample struct {
 	P99Micros         float64 `json:"p99_us"`
 	Failures          int64   `json:"failures"`
 	FailureText       string  `json:"failure_text,omitempty"`
+	Detail            string  `json:"detail,omitempty"`
 }
 
 // totalMicros is the CPU time of one request.
@@ -115,6 +121,9 @@ func (b *bench) exercise(ctx context.Context, p *running, l load, duration time.
 	if l.messages != nil {
 		return b.exchangeMessages(ctx, p, l, duration)
 	}
+	if l.offers != "" {
+		return b.exerciseHandshakes(ctx, p, l, duration)
+	}
 	if l.streams > 0 {
 		return b.exerciseHTTP2(ctx, p, l, duration)
 	}
@@ -129,21 +138,22 @@ func (b *bench) exercise(ctx context.Context, p *running, l load, duration time.
 	if l.secure {
 		scheme = "https://"
 	}
-	argv := b.pin.command(true, b.wrk, append(args, scheme+p.addr+l.path)...)
-	before, err := readTree(p.child.pid())
-	if err != nil {
-		return cpuTime{}, wrkResult{}, err
-	}
-	text, err := output(ctx, "", nil, argv[0], argv[1:]...)
-	if err != nil {
-		return cpuTime{}, wrkResult{}, err
-	}
-	after, err := readTree(p.child.pid())
+	text, cpu, err := b.loadWith(ctx, p, b.wrk, append(args, scheme+p.addr+l.path)...)
 	if err != nil {
 		return cpuTime{}, wrkResult{}, err
 	}
 	result, err := parseWrk(text)
-	return cpuOf(after).since(cpuOf(before)), result, err
+	return cpu, result, err
+}
+
+// loadWith runs a load program to its end, and returns what it printed and the CPU time the proxy spent meanwhile.
+func (b *bench) loadWith(ctx context.Context, p *running, program string, args ...string) (text string, cpu cpuTime, err error) {
+	argv := b.pin.command(true, program, args...)
+	cpu, err = p.spent(func() (err error) {
+		text, err = output(ctx, "", nil, argv[0], argv[1:]...)
+		return err
+	})
+	return text, cpu, err
 }
 
 // newLoadSample divides the CPU time by the requests.
@@ -163,6 +173,7 @@ func newLoadSample(peer, scenario string, round int, cpu cpuTime, result wrkResu
 		P99Micros:         micros(result.p99),
 		Failures:          result.failures(),
 		FailureText:       result.failureText(),
+		Detail:            result.detail,
 	}, nil
 }
 

@@ -141,9 +141,11 @@ func (o options) scenarioNames() []string {
 		for _, l := range f.loads {
 			names = append(names, l.name)
 		}
-	}
-	if o.suite == suiteGateway || o.suite == suiteAll {
-		names = append(names, idleScenario)
+		for _, name := range []string{f.idle, f.tail} {
+			if name != "" {
+				names = append(names, name)
+			}
+		}
 	}
 	if o.suite == suiteRuntime || o.suite == suiteAll {
 		for _, m := range allMicros() {
@@ -153,10 +155,13 @@ func (o options) scenarioNames() []string {
 	return names
 }
 
-// asked says whether any of a field's loads is to be run.
+// asked says whether any of a field's scenarios is to be run.
 func (o options) asked(f field) bool {
-	return slices.ContainsFunc(f.loads, func(l load) bool { return o.run.MatchString(l.name) })
+	return o.wants(f.idle) || o.wants(f.tail) || slices.ContainsFunc(f.loads, func(l load) bool { return o.run.MatchString(l.name) })
 }
+
+// wants says whether a scenario that a field may not have is to be run.
+func (o options) wants(scenario string) bool { return scenario != "" && o.run.MatchString(scenario) }
 
 // drivers are the drivers Ringway is run with.
 func (o options) drivers() []string {
@@ -212,9 +217,8 @@ func run(ctx context.Context, o options) error {
 // measureAll adds what is measured to the report, up to the first failure.
 func (b *bench) measureAll(ctx context.Context, r *report) error {
 	for _, f := range b.options.fields() {
-		idle := f.suite == suiteGateway && b.options.run.MatchString(idleScenario)
-		if idle || b.options.asked(f) {
-			if err := b.runField(ctx, f, idle, r); err != nil {
+		if b.options.asked(f) {
+			if err := b.runField(ctx, f, r); err != nil {
 				return err
 			}
 		}
@@ -226,7 +230,7 @@ func (b *bench) measureAll(ctx context.Context, r *report) error {
 }
 
 // runField runs the loads of one field, and adds them to the report.
-func (b *bench) runField(ctx context.Context, f field, idle bool, r *report) error {
+func (b *bench) runField(ctx context.Context, f field, r *report) error {
 	contenders, err := b.find(ctx, f)
 	if err != nil || len(contenders) == 0 {
 		return err
@@ -249,10 +253,19 @@ func (b *bench) runField(ctx context.Context, f field, idle bool, r *report) err
 			return err
 		}
 	}
-	if idle {
-		r.results.Idle, err = b.runIdle(ctx, contenders)
+	if b.options.wants(f.tail) {
+		samples, err := b.runTails(ctx, contenders)
+		r.results.Tails = append(r.results.Tails, samples...)
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	if b.options.wants(f.idle) {
+		samples, err := b.runIdle(ctx, f.idle, contenders)
+		r.results.Idle = append(r.results.Idle, samples...)
+		return err
+	}
+	return nil
 }
 
 // newSection says what a part of the report is about: the loads asked for, the

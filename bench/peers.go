@@ -28,6 +28,8 @@ type peer struct {
 	check func(ctx context.Context, b *bench, addr string) error
 	// prepare, if not nil, puts into the directory what the configuration names.
 	prepare func(site) error
+	// secure says that it has TLS in front.
+	secure bool
 	// subject marks what the others are compared with.
 	subject bool
 	// standIn marks what takes the subjects' place when there is none.

@@ -138,6 +138,19 @@ func cpuOf(tree []procStat) cpuTime {
 	return sum
 }
 
+// spent returns the CPU time of a program, with all it forked, while f runs.
+func (p *running) spent(f func() error) (cpuTime, error) {
+	before, err := readTree(p.child.pid())
+	if err != nil {
+		return cpuTime{}, err
+	}
+	if err := f(); err != nil {
+		return cpuTime{}, err
+	}
+	after, err := readTree(p.child.pid())
+	return cpuOf(after).since(cpuOf(before)), err
+}
+
 // memory is the resident memory of a tree of processes in KiB. PSS counts a
 // page that n processes share as 1/n in each.
 type memory struct {

@@ -36,10 +36,10 @@ func (r report) write(w io.Writer) {
 	for _, s := range r.sections {
 		for _, group := range groups(s.loads) {
 			r.writeGroup(w, s, group)
+			r.writeDetails(w, s, group)
 		}
-		if s.suite == suiteGateway {
-			r.writeIdle(w, s)
-		}
+		r.writeTails(w, s)
+		r.writeIdle(w, s)
 	}
 	r.writeMicros(w)
 }
@@ -151,7 +151,8 @@ func (r report) loadLines(in section, l load) []string {
 
 // writeIdle prints the memory of connections at rest.
 func (r report) writeIdle(w io.Writer, in section) {
-	if len(r.results.Idle) == 0 {
+	first := slices.IndexFunc(r.results.Idle, func(s idleSample) bool { return slices.Contains(in.peers, s.Peer) })
+	if first < 0 {
 		return
 	}
 	source := ratioSource{}
@@ -163,11 +164,18 @@ func (r report) writeIdle(w io.Writer, in section) {
 		}
 	}
 	source.drop(failed)
-	fmt.Fprintf(w, "\n### Memory of idle keep-alive connections, %s of them\n\n",
-		thousands(float64(r.results.Idle[0].Connections)))
+	over := ""
+	if in.suite == suiteTLS {
+		over = " over TLS 1.3"
+	}
+	fmt.Fprintf(w, "\n### Memory of idle keep-alive connections%s, %s of them, after %v at rest\n\n",
+		over, thousands(float64(r.results.Idle[first].Connections)), r.options.idleWait)
 	head := append([]string{"proxy", "KiB per connection (RSS)"}, in.ratioHeads("RSS")...)
 	writeTableHead(w, append(head, "KiB per connection (PSS)", "RSS before, MiB", "errors"))
 	for _, peer := range in.peers {
+		if !slices.ContainsFunc(r.results.Idle, func(s idleSample) bool { return s.Peer == peer }) {
+			continue // a failure ended the run before
+		}
 		column := func(value func(idleSample) float64) float64 {
 			var values []float64
 			for _, s := range r.results.Idle {
@@ -213,6 +221,11 @@ func (r results) invalid() int {
 		}
 	}
 	for _, s := range r.Idle {
+		if s.Failures > 0 {
+			count++
+		}
+	}
+	for _, s := range r.Tails {
 		if s.Failures > 0 {
 			count++
 		}

@@ -13,11 +13,12 @@ const warmup = time.Second
 type results struct {
 	Loads []loadSample `json:"loads"`
 	Idle  []idleSample `json:"idle"`
+	Tails []tailSample `json:"tails,omitempty"`
 	Micro []figure     `json:"micro"`
 }
 
 // empty says that nothing was measured.
-func (r results) empty() bool { return len(r.Loads)+len(r.Idle)+len(r.Micro) == 0 }
+func (r results) empty() bool { return len(r.Loads)+len(r.Idle)+len(r.Tails)+len(r.Micro) == 0 }
 
 // rotated returns the order of a round: each starts with the next proxy, so
 // that none is always the first or always runs after the same burden.
@@ -68,7 +69,7 @@ func (b *bench) runLoads(ctx context.Context, contenders []contender, loads []lo
 }
 
 // runIdle measures the memory of connections at rest, round by round.
-func (b *bench) runIdle(ctx context.Context, contenders []contender) ([]idleSample, error) {
+func (b *bench) runIdle(ctx context.Context, scenario string, contenders []contender) ([]idleSample, error) {
 	var samples []idleSample
 	for round := 1; round <= b.options.rounds; round++ {
 		for _, c := range rotated(contenders, round) {
@@ -77,7 +78,7 @@ func (b *bench) runIdle(ctx context.Context, contenders []contender) ([]idleSamp
 				return samples, err
 			}
 			b.progress("round %d/%d  %-9s  %-13s %6.2f KiB RSS, %6.2f KiB PSS per connection  %s",
-				round, b.options.rounds, idleScenario, c.name, sample.rssPerConn(), sample.pssPerConn(), sample.FailureText)
+				round, b.options.rounds, scenario, c.name, sample.rssPerConn(), sample.pssPerConn(), sample.FailureText)
 			samples = append(samples, sample)
 		}
 	}

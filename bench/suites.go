@@ -24,17 +24,20 @@ type field struct {
 	loads []load
 	// origin starts what the peers forward to; nil for those that answer.
 	origin func(context.Context, *bench) (addr string, err error)
+	// idle and tail name the scenarios of connections at rest and of requests beside handshakes; empty for none.
+	idle, tail string
 }
 
 // fields are those of the suite asked for, in the order they are run.
 func (o options) fields() []field {
+	bodies := func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }
 	all := []field{
-		{suiteGateway, "proxy", allPeers, allLoads(), func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }},
-		{suiteTLS, "proxy with TLS", tlsPeers, tlsLoads(), func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }},
-		{suiteHTTP2, "proxy with HTTP/2", http2Peers, http2Loads(), func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }},
-		{suiteGRPC, "proxy for gRPC", grpcPeers, grpcLoads(), startGRPC},
-		{suiteRuntime, "echo server", echoPeers, echoLoads(), nil},
-		{suiteRuntime, "relay", relayPeers, relayLoads(), startAnswers},
+		{suite: suiteGateway, what: "proxy", peers: allPeers, loads: allLoads(), origin: bodies, idle: idleScenario},
+		{suite: suiteTLS, what: "proxy with TLS", peers: tlsPeers, loads: tlsLoads(), origin: bodies, idle: tlsIdleScenario, tail: tailScenario},
+		{suite: suiteHTTP2, what: "proxy with HTTP/2", peers: http2Peers, loads: http2Loads(), origin: bodies},
+		{suite: suiteGRPC, what: "proxy for gRPC", peers: grpcPeers, loads: grpcLoads(), origin: startGRPC},
+		{suite: suiteRuntime, what: "echo server", peers: echoPeers, loads: echoLoads()},
+		{suite: suiteRuntime, what: "relay", peers: relayPeers, loads: relayLoads(), origin: startAnswers},
 	}
 	var asked []field
 	for _, f := range all {
@@ -47,8 +50,10 @@ func (o options) fields() []field {
 
 // notes stand under the headings of tables that need one.
 var notes = map[string]string{
-	groupTLSSmall:   "To reach: 0.80 of nginx's CPU and 0.68 of HAProxy's.",
-	groupTLSFresh:   "To reach: what nginx needs.",
+	groupTLSSmall: "To reach: 0.80 of nginx's CPU and 0.68 of HAProxy's.",
+	groupTLSFresh: "To reach: what nginx needs.",
+	groupTLSHandshakes: "To reach: what nginx needs, with the same group for the key exchange. The clients offer the groups that a line names, the first\n" +
+		"preferred, and the line below the table says which one each proxy took.",
 	groupHTTP2Small: "To reach, with 16 connections: 0.85 of nginx's CPU and 0.68 of HAProxy's.",
 	groupGRPC:       "To reach: 0.25 of Caddy's CPU.",
 	groupEcho:       "To reach: 0.9 of gnet's CPU and 0.6 of the net package's, which has one processor here (GOMAXPROCS=1): the way it is cheapest.",

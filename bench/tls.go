@@ -22,9 +22,10 @@ const suiteTLS = "tls"
 
 // Headings of its tables.
 const (
-	groupTLSSmall = "TLS 1.3, keep-alive, 128-byte body"
-	groupTLSLarge = "TLS 1.3, keep-alive, larger bodies"
-	groupTLSFresh = "A full handshake (ECDSA P-256) per request"
+	groupTLSSmall      = "TLS 1.3, keep-alive, 128-byte body"
+	groupTLSLarge      = "TLS 1.3, keep-alive, larger bodies"
+	groupTLSFresh      = "A full handshake (ECDSA P-256) per request"
+	groupTLSHandshakes = "Full handshakes: TLS 1.3, ECDSA P-256, one request each"
 )
 
 // tlsLoads are requests over TLS; wrk resumes no session, so that each new connection costs a full handshake.
@@ -35,6 +36,9 @@ func tlsLoads() []load {
 		{name: "tls-16k", group: groupTLSLarge, label: "16 KiB, 64 connections", path: mediumPath, conns: 64, secure: true},
 		{name: "tls-1m", group: groupTLSLarge, label: "1 MiB, 16 connections", path: largePath, conns: 16, secure: true},
 		{name: "tls-fresh", group: groupTLSFresh, label: "32 at a time", path: smallPath, conns: 32, fresh: true, secure: true},
+		{name: "tls-handshakes", group: groupTLSHandshakes, label: "X25519, 32 at a time", conns: 32, secure: true, offers: "X25519"},
+		{name: "tls-handshakes-p256", group: groupTLSHandshakes, label: "P-256, 32 at a time", conns: 32, secure: true, offers: "CurveP256"},
+		{name: "tls-handshakes-pq", group: groupTLSHandshakes, label: "X25519MLKEM768 or X25519, 32 at a time", conns: 32, secure: true, offers: "X25519MLKEM768,X25519"},
 	}
 }
 
@@ -49,10 +53,13 @@ func tlsPeers(o options) []peer {
 			p.config = strings.Replace(p.config, "listen {{.Listen}};", "listen {{.Listen}} ssl;\n    ssl_certificate {{.Dir}}/cert.pem;\n    ssl_certificate_key {{.Dir}}/key.pem;\n    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_session_cache shared:tls:8m;", 1)
 		case p.name == "haproxy":
 			p.config = strings.Replace(p.config, "bind {{.Listen}}", "bind {{.Listen}} ssl crt {{.Dir}}/both.pem ssl-min-ver TLSv1.2", 1)
+		case p.name == "caddy":
+			p.config = strings.Replace(p.config, "http://:{{.Port}} {", "https://:{{.Port}} {\n  tls {{.Dir}}/cert.pem {{.Dir}}/key.pem", 1)
 		default:
 			continue
 		}
 		p.name += "-tls"
+		p.secure = true
 		p.prepare, p.check = writeCertificate, checkSecureBodies
 		all = append(all, p)
 	}

@@ -18,6 +18,10 @@ type wrkResult struct {
 	write      int64
 	timeout    int64
 	wrongCodes int64
+	// reason is what the first failure was, where the load tells.
+	reason string
+	// detail is what the two sides settled, where that matters.
+	detail string
 }
 
 // failures counts everything that did not end as a complete, good response.
@@ -38,6 +42,9 @@ func (r wrkResult) failureText() string {
 		if one.count > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", one.name, one.count))
 		}
+	}
+	if r.reason != "" {
+		parts = append(parts, r.reason)
 	}
 	return strings.Join(parts, ", ")
 }
