@@ -46,7 +46,7 @@ func acmeText(p *pebble, certs *pki, storage, site, more, beside string, hosts .
 func TestACMEHTTP01(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		text := acmeText(ca, certs, storage, site, ", challenges: [http-01], email: ops@example.com", "", "a.example", "b.example", "'*.example'", "localhost")
@@ -91,7 +91,7 @@ func TestACMEHTTP01(t *testing.T) {
 func TestACMETLSALPN01(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca := newPebble(t, pebbleOptions{eab: true})
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		more := fmt.Sprintf(", challenges: [tls-alpn-01], key_type: p384, names: [One.Example, zwei.example], eab: {key_id: kid-1, key: %s}", eabKey)
@@ -117,7 +117,7 @@ func TestACMETLSALPN01(t *testing.T) {
 func TestACMERenewal(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca := newPebble(t, pebbleOptions{validity: 15 * time.Second})
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		p := start(t, driver, acmeText(ca, certs, t.TempDir(), site, "", "", "a.example"), options{})
@@ -178,7 +178,7 @@ func TestACMEStorageOfAnotherUser(t *testing.T) {
 func TestACMEAuthorityDown(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca := newPebble(t, pebbleOptions{later: true})
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		p := start(t, driver, acmeText(ca, certs, t.TempDir(), site, "", "", "a.example"), options{})
@@ -223,7 +223,7 @@ func grep(text, part string) string {
 func TestACMEOnDemand(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		var mu sync.Mutex
@@ -287,7 +287,7 @@ func TestACMEOnDemand(t *testing.T) {
 func TestACMEReload(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		text := func(beside string, hosts ...string) string {
@@ -347,7 +347,6 @@ func (r *reloadable) get(t *testing.T, path string) string {
 
 // TestACMEUpgrade: an old and a new worker share what there is: nothing is got twice, and no handshake fails.
 func TestACMEUpgrade(t *testing.T) {
-	t.Parallel()
 	certs := newPKI(t)
 	eachDriver(t, func(t *testing.T, driver string) {
 		ca, control := newPebble(t, pebbleOptions{}), filepath.Join(t.TempDir(), "control")
@@ -397,7 +396,7 @@ func TestACMEUpgrade(t *testing.T) {
 func TestACMEOtherProcess(t *testing.T) {
 	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		for _, how := range []string{"http-01", "tls-alpn-01"} {
 			t.Run(how, func(t *testing.T) {
 				ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
@@ -423,8 +422,9 @@ func TestACMEOtherProcess(t *testing.T) {
 
 // TestACMESharedFolder: of two processes that want a certificate for the same name at the same time one gets it, for both.
 func TestACMESharedFolder(t *testing.T) {
+	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		ca, storage := newPebble(t, pebbleOptions{later: true}), t.TempDir()
 		site := serveGo(t, http.HandlerFunc(whoServes))
 		other := *ca

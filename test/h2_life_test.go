@@ -18,7 +18,8 @@ import (
 
 // TestH2Drain: who drains says GOAWAY twice, answers what was asked before the second one, and then ends the connection.
 func TestH2Drain(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		o := newSlow(t)
 		p := start(t, driver, oneCluster(o.addr, "", ""), options{runtime: "drain_timeout: 60s"})
 		f, unused := dialFrames(t, p.addr), dialFrames(t, p.addr)
@@ -108,7 +109,7 @@ func TestH2DrainEnds(t *testing.T) {
 // TestH2Timeouts: how long a client may take.
 func TestH2Timeouts(t *testing.T) {
 	const times = "timeouts: {idle: 300ms, ping: 200ms, pong: 200ms, write: 400ms, request_head: 10s, read: 400ms}, limits: {requests_per_connection: 3}"
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		o := newSlow(t)
 		defer close(o.release)
 		p := start(t, driver, oneCluster(o.addr, times, ""), options{})
@@ -186,7 +187,8 @@ func testH2Alive(t *testing.T, p *process, o *slow) {
 // TestH2Changes: clients of HTTP/2 under load notice neither reloads that take loops away nor upgrades: their connections end by
 // GOAWAY, and each request is answered.
 func TestH2Changes(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		t.Run("reload", func(t *testing.T) {
 			m, addr := newMirror(t), freeAddress(t)
 			text := func(i int) string {
@@ -278,7 +280,8 @@ func loadH2(t *testing.T, url string) (end func()) {
 
 // TestH2BackPressure: who does not read is not read for, while others on the same connection go on.
 func TestH2BackPressure(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		var sent, taken atomic.Int64
 		release := make(chan struct{})
 		o := http.NewServeMux()

@@ -26,6 +26,7 @@ clusters:
 
 // TestH2Peers: real clients speak HTTP/2, to a real nginx behind, with ALPN, with prior knowledge and after an upgrade.
 func TestH2Peers(t *testing.T) {
+	t.Parallel()
 	certs := newPKI(t)
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1.1 has it
@@ -33,7 +34,7 @@ func TestH2Peers(t *testing.T) {
 		_, _ = io.Copy(w, r.Body)
 		w.Header().Set("X-End", "end"+r.Trailer.Get("X-Client"))
 	})
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		site := serveNginx(t)
 		p := start(t, driver, fmt.Sprintf(h2Config, certs.pair("ec"), site.addr, serveGo(t, echo)), options{})
 		t.Run("curl", func(t *testing.T) { testH2Curl(t, p, certs) })

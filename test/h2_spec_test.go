@@ -23,9 +23,10 @@ clusters: {site: {endpoints: [%q]}}
 // TestH2Spec: all cases of h2spec pass, the strict ones too, over TLS and plain. Plain, the listener speaks nothing but HTTP/2: one
 // that speaks both takes a faulty preface for a faulty request of HTTP/1.1, and answers that.
 func TestH2Spec(t *testing.T) {
+	t.Parallel()
 	program := h2specPrograms.program(t, "h2spec")
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		p := start(t, driver, fmt.Sprintf(h2specConfig, certs.pair("ec"), newMirror(t).addr), options{})
 		for listener, args := range map[string][]string{"web": nil, "tls": {"-t", "-k"}} {
 			host, port, _ := net.SplitHostPort(p.addrs[listener])

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,13 +35,7 @@ func serveNginxUp(t *testing.T, p *pki) string {
 		t.Fatal(err)
 	}
 	background(t, exec.Command(bin, "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", conf))
-	eventually(t, func() error {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err
-	})
+	awaitListener(t, addr)
 	return addr
 }
 

@@ -344,11 +344,12 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	times, reloads, pace, scale := 10, 5, 500*time.Millisecond, 1
 	if os.Getenv("RINGWAY_SOAK") != "" {
 		times, reloads, pace, scale = 20, 10, 3*time.Second, 4
 	}
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		u := startUpgrades(t, driver)
 		files, rss := u.held(u.serving())
 		ours := filesOf(t, u.cmd.Process.Pid)

@@ -244,7 +244,8 @@ const pings = "health_check: {icmp: {interval: 50ms, timeout: 400ms, unhealthy_a
 // TestHealthByICMP: an endpoint whose pings die is taken out of the choice though its server would answer, and comes back, in both
 // families; the counters are those of the peer.
 func TestHealthByICMP(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		for name, c := range map[string]struct{ well, mutes string }{
 			"IPv4": {"10.78.0.1:8080", "10.78.0.30:8080"},
 			"IPv6": {"[fd78::1]:8080", "[fd78::1e]:8080"}, // 1e is peerMutes
@@ -308,8 +309,8 @@ func (n *twins) wantCounted(w *ward, end func() map[string]tally, endpoints ...s
 
 // TestHealthUnreachable: what ICMP errors say is a failure with its reason, and one endpoint never stops the checks of another.
 func TestHealthUnreachable(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
-		t.Parallel()
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		n := newTwins(t)
 		n.startPeer()
 		n.serveNames("10.78.0.1:8080", "[fd78::1]:8080")
@@ -329,8 +330,7 @@ func TestHealthUnreachable(t *testing.T) {
 // TestHealthWeights: requests go away from the endpoint that is slow, and from the one that loses packets, as far as the formula
 // says and no farther.
 func TestHealthWeights(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
-		t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		n := newTwins(t)
 		n.startPeer()
 		const fast, slow, lossy = "10.78.0.1:8080", "10.78.0.9:8080", "10.78.0.2:8080"
@@ -372,8 +372,8 @@ func TestHealthWeights(t *testing.T) {
 
 // TestHealthOfNames: a name with several addresses is checked at those that its requests go to, and at no other.
 func TestHealthOfNames(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
-		t.Parallel()
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		n := newTwins(t)
 		folder := filepath.Join("/etc/netns", n.client) // which ip netns exec puts in place of /etc
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -408,8 +408,8 @@ func TestHealthOfNames(t *testing.T) {
 
 // TestHealthUnderMaster: reloads and upgrades keep what is known, and workers of another user ping by what the master leaves them.
 func TestHealthUnderMaster(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
-		t.Parallel()
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		n := newTwins(t)
 		n.startPeer()
 		n.set(n.client, "net/ipv4/ping_group_range", "1 0")

@@ -27,11 +27,12 @@ func (p *process) holds() holdings { return holdings{p.goroutines(), p.files(), 
 
 // TestLeaks: after 200,000 requests at 256 connections everything is as it was before.
 func TestLeaks(t *testing.T) {
+	t.Parallel()
 	want := 200_000
 	if testing.Short() || raceEnabled {
 		want = 20_000
 	}
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		n := serveNginx(t)
 		p := start(t, driver, oneCluster(n.addr, "", "timeouts: {idle: 1s}"), options{plain: true})
 		p.ask("/metrics")
@@ -75,7 +76,8 @@ func (p *process) settles(before holdings) (now holdings) {
 
 // TestLeaksOfFaults: requests that end badly, in every way, leave nothing either.
 func TestLeaksOfFaults(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		origin := serveGo(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/hang":

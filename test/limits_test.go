@@ -8,7 +8,7 @@ import (
 
 // TestClientTimeouts: slow heads are answered, slow bodies too, and idle connections end.
 func TestClientTimeouts(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		m := newMirror(t)
 		p := start(t, driver, oneCluster(m.addr, "timeouts: {request_head: 300ms, idle: 300ms, read: 300ms}", ""), options{})
 		t.Run("slow head", func(t *testing.T) {

@@ -1,11 +1,14 @@
 package test
 
 import (
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -24,19 +27,31 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// atOnce is how many of the tests that call t.Parallel run at a time, unless -parallel says so. It is more than the machine has
+// processors, for they wait most of the time: for a timeout, for an authority, for a pool to give back what nobody uses.
+const atOnce = 8
+
 // suite removes what the tests built.
 type suite struct{ m *testing.M }
 
 func (s suite) Run() int {
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
+	if !told {
+		_ = flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))) // a number that is good
+	}
 	code := s.m.Run()
+	made := []string{madePKI.dir}
 	for _, b := range builds {
-		if b.dir != "" {
-			_ = os.RemoveAll(b.dir) // what is left is in the temporary folder
-		}
+		made = append(made, b.dir)
 	}
 	for _, f := range allFetched {
-		if f.dir != "" {
-			_ = os.RemoveAll(f.dir)
+		made = append(made, f.dir)
+	}
+	for _, dir := range made {
+		if dir != "" {
+			_ = os.RemoveAll(dir) // what is left is in the temporary folder
 		}
 	}
 	return code
@@ -78,7 +93,7 @@ func (b *build) make(race bool) {
 	}
 }
 
-// eachDriver runs f once with each driver of the loops.
+// eachDriver runs f once with each driver of the loops, one after the other.
 func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
 	for _, driver := range []string{"uring", "epoll"} {
 		if only := os.Getenv("RINGWAY_DRIVER"); only != "" && only != driver {
@@ -89,6 +104,16 @@ func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
 			f(t, driver)
 		})
 	}
+}
+
+// driversAtOnce runs f with each driver at the same time, for what waits more than it works. It returns before f does: what f needs is
+// given back by t.Cleanup and not by defer.
+func driversAtOnce(t *testing.T, f func(t *testing.T, driver string)) {
+	t.Helper()
+	eachDriver(t, func(t *testing.T, driver string) {
+		t.Parallel()
+		f(t, driver)
+	})
 }
 
 // requireDriver skips where the kernel's policy forbids io_uring, and for no other reason.

@@ -42,7 +42,8 @@ func (p *process) command(args ...string) (string, error) {
 
 // TestCrashRecords: a worker that dies is replaced, and status and admin API tell of it: why, on which stack, with which configuration.
 func TestCrashRecords(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		p := startOperated(t, driver, "")
 		if out, err := p.command("status", "--admin", p.admin); err != nil || !strings.Contains(out, "crashes      0\n") || !strings.Contains(out, "master       running, pid "+strconv.Itoa(p.cmd.Process.Pid)) {
 			t.Fatalf("%v\n%s", err, out)

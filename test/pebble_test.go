@@ -73,10 +73,22 @@ func newPebble(t *testing.T, o pebbleOptions) *pebble {
 	}
 	p.child("pebble-challtestsrv", "-dnsserver", dns, "-management", freeAddress(t), "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
 		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "")
+	eventually(t, func() error { return looksUp(dns, "any.example") }) // else the authority finds no name, and refuses
 	if !o.later {
 		p.start()
 	}
 	return p
+}
+
+// looksUp asks a DNS server for the addresses of a name.
+func looksUp(server, name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server)
+	}}
+	_, err := r.LookupHost(ctx, name)
+	return err
 }
 
 func portOf(t *testing.T, addr string) int {

@@ -37,7 +37,8 @@ clusters:
 
 // TestPeers: the example between real clients and real nginx.
 func TestPeers(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		site, api1, api2 := serveNginx(t), serveNginx(t), serveNginx(t)
 		for i, n := range []*nginx{api1, api2} {
 			if err := os.Mkdir(filepath.Join(n.root, "api"), 0o755); err != nil {

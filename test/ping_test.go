@@ -131,6 +131,7 @@ func compare(t *testing.T, got *report.TargetObject, did tally, count uint64) {
 
 // The test of truth: for every kind of damage a network can do, the report equals what was injected.
 func TestPingInjection(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ prefix, first string }{
 		"IPv4": {"10.78.0.", "10.78.0.1"},
 		"IPv6": {"fd78::", "fd78::1"},
@@ -340,7 +341,7 @@ func TestPingTable(t *testing.T) {
 	t.Parallel()
 	n := newTwins(t)
 	n.startPeer()
-	ping := fmt.Sprintf("%s ip netns exec %s %s ping -w 5", quickExit, n.client, binary(t, true))
+	ping := fmt.Sprintf("env '%s' ip netns exec %s %s ping -w 5", unseenRaces(t), n.client, binary(t, true))
 	m := newTerminal(t, 150, 14, ping+" -r 20 10.78.0.1 10.78.0.2 10.78.0.7 nowhere..example; echo status $?; sleep 60")
 	text := m.await(`(?s)ringway ping  3 of 4 answer.*10\.78\.0\.1 +\d+ +0%.*[▁▂▃▄▅▆▇█]{8}.*10\.78\.0\.7 +\d+ +5\d\.\d%.*×`)
 	if !strings.Contains(text, "cannot resolve nowhere..example") || !strings.Contains(text, "q leave") || strings.Contains(text, "xmt/rcv") {

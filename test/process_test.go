@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +26,26 @@ const patience = 30 * time.Second
 
 // quickExit spares programs with the race detector the second that they would wait at their end.
 const quickExit = "GORACE=atexit_sleep_ms=0"
+
+// unseenRaces is quickExit for a program whose output nobody reads: the race detector writes to files, and what it has written there
+// at the test's end fails the test.
+func unseenRaces(t *testing.T) string {
+	t.Helper()
+	log := filepath.Join(t.TempDir(), "race")
+	t.Cleanup(func() {
+		files, err := filepath.Glob(log + ".*") // one for each process
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil || len(text) > 0 {
+				t.Errorf("the race detector: %v\n%s", err, text)
+			}
+		}
+	})
+	return quickExit + " log_path=" + log
+}
 
 // process is a running gateway.
 type process struct {
@@ -236,6 +257,18 @@ func eventually(t testing.TB, f func() error) {
 		}
 	}
 	t.Fatalf("not within %v: %v", patience, err)
+}
+
+// awaitListener waits until somebody accepts connections at an address.
+func awaitListener(t testing.TB, addr string) {
+	t.Helper()
+	eventually(t, func() error {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
 }
 
 // workerNow is the number of the process that serves; 0 if there is none yet.

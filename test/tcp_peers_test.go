@@ -66,8 +66,9 @@ func passthrough(a, b, other, listener string) string {
 // TestPassthroughNginx: curl reaches the server that the name stands for, whose certificate it checks; what is no TLS reaches
 // the server for the rest.
 func TestPassthroughNginx(t *testing.T) {
+	t.Parallel()
 	curl := tool(t, "curl", "curl")
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		a, b, cert := serveTLS(t)
 		log := filepath.Join(t.TempDir(), "access.log")
 		p := start(t, driver, passthrough(a, b, newMirror(t).addr, "")+"\naccess_log: {path: "+log+"}", options{})

@@ -141,7 +141,8 @@ func endings(c *net.TCPConn, seen chan<- error) {
 
 // TestTunnelEnds: ends, resets and silence of either side arrive at the other, and are counted.
 func TestTunnelEnds(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		seen := make(chan error, 1)
 		at := serveTCP(t, func(c *net.TCPConn) { endings(c, seen) })
 		p := start(t, driver, oneTunnel(at, "timeouts: {tunnel: 1500ms}", ""), options{})
@@ -194,6 +195,7 @@ func TestTunnelEnds(t *testing.T) {
 
 // TestTunnelBulk: a gibibyte each way passes whole, while memory stays where it was, also when one side is slow.
 func TestTunnelBulk(t *testing.T) {
+	t.Parallel()
 	size := int64(1 << 30)
 	if raceEnabled {
 		size = 128 << 20
@@ -201,7 +203,7 @@ func TestTunnelBulk(t *testing.T) {
 	if os.Getenv("RINGWAY_LONG") != "" {
 		size = 10 << 30
 	}
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		p := start(t, driver, oneTunnel(serveEcho(t), "", ""), options{plain: true})
 		dial(t, p.addr).exchange("warm up")
 		stop := p.watchRSS()
@@ -283,7 +285,8 @@ func TestIdleTunnels(t *testing.T) {
 
 // TestTunnelDrain: the end of the gateway lets sessions finish for as long as it was told to, then cuts them off, and says so.
 func TestTunnelDrain(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		log := filepath.Join(t.TempDir(), "access.log")
 		config := oneTunnel(serveEcho(t), "", "") + "\naccess_log: {path: " + log + "}"
 		p := start(t, driver, config, options{runtime: "drain_timeout: 2s"})

@@ -11,8 +11,9 @@ import (
 // TestTicketsAcrossUpgrades: a client that got its session from one program resumes it in the programs after it, in both versions of
 // TLS and no other listener does.
 func TestTicketsAcrossUpgrades(t *testing.T) {
+	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		control := filepath.Join(t.TempDir(), "control")
 		listener := fmt.Sprintf("{address: 127.0.0.1:0, routes: [{filters: [{respond: {body: fine}}]}], tls: {certificates: [%s]}}", certs.pair("ec"))
 		p := start(t, driver, fmt.Sprintf("listeners:\n  web: %s\n  other: %s\nprocess: {control: %q}", listener, listener, control), options{})

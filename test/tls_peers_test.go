@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,28 +19,64 @@ import (
 // pki is an authority of openssl's with certificates for localhost, in files of one folder.
 type pki struct{ dir string }
 
-// newPKI makes the authority (ca), a server's certificate with a key for ECDSA (ec) and one for RSA (rsa), a client's (client)
-// and one of another authority (foreign).
+// madePKI is what openssl has made, once a run: keys for RSA take it a while.
+var madePKI struct {
+	once sync.Once
+	pki
+	err error
+}
+
+// newPKI gives the authority (ca), a server's certificate with a key for ECDSA (ec) and one for RSA (rsa), a client's (client)
+// and one of another authority (foreign), in a folder of the test's.
 func newPKI(t *testing.T) *pki {
 	t.Helper()
 	openssl := tool(t, "openssl", "openssl")
+	m := &madePKI
+	m.once.Do(func() {
+		if m.dir, m.err = os.MkdirTemp("", "ringway-pki-"); m.err == nil {
+			m.err = m.make(openssl)
+		}
+	})
+	if m.err != nil {
+		t.Fatal(m.err)
+	}
 	p := &pki{t.TempDir()}
-	run := func(args string) {
+	files, err := os.ReadDir(m.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(m.file(f.Name()))
+		if err == nil {
+			err = os.WriteFile(p.file(f.Name()), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// make has openssl fill the folder.
+func (p *pki) make(openssl string) error {
+	const ec, rsa = "ec -pkeyopt ec_paramgen_curve:P-256", "rsa:2048"
+	var commands []string
+	for _, ca := range []string{"ca", "otherca"} {
+		commands = append(commands, "req -x509 -newkey "+ec+" -nodes -days 30 -subj /CN="+ca+" -keyout "+ca+".key -out "+ca+".pem")
+	}
+	for _, c := range []struct{ name, key, ca string }{{"ec", ec, "ca"}, {"rsa", rsa, "ca"}, {"client", ec, "ca"}, {"foreign", ec, "otherca"}} {
+		commands = append(commands,
+			"req -newkey "+c.key+" -nodes -subj /CN="+c.name+" -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "+c.name+".key -out "+c.name+".csr",
+			"x509 -req -in "+c.name+".csr -CA "+c.ca+".pem -CAkey "+c.ca+".key -copy_extensions copyall -days 30 -out "+c.name+".pem")
+	}
+	for _, args := range commands {
 		cmd := exec.Command(openssl, strings.Fields(args)...)
 		cmd.Dir = p.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("openssl %s: %v\n%s", args, err, out)
+			return fmt.Errorf("openssl %s: %w\n%s", args, err, out)
 		}
 	}
-	const ec, rsa = "ec -pkeyopt ec_paramgen_curve:P-256", "rsa:2048"
-	for _, ca := range []string{"ca", "otherca"} {
-		run("req -x509 -newkey " + ec + " -nodes -days 30 -subj /CN=" + ca + " -keyout " + ca + ".key -out " + ca + ".pem")
-	}
-	for _, c := range []struct{ name, key, ca string }{{"ec", ec, "ca"}, {"rsa", rsa, "ca"}, {"client", ec, "ca"}, {"foreign", ec, "otherca"}} {
-		run("req -newkey " + c.key + " -nodes -subj /CN=" + c.name + " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " + c.name + ".key -out " + c.name + ".csr")
-		run("x509 -req -in " + c.name + ".csr -CA " + c.ca + ".pem -CAkey " + c.ca + ".key -copy_extensions copyall -days 30 -out " + c.name + ".pem")
-	}
-	return p
+	return nil
 }
 
 func (p *pki) file(name string) string { return filepath.Join(p.dir, name) }
@@ -90,13 +127,7 @@ func serveNginxTLS(t *testing.T, p *pki) string {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
-	eventually(t, func() error {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err
-	})
+	awaitListener(t, addr)
 	return addr
 }
 
@@ -118,8 +149,9 @@ clusters:
 
 // TestTLSPeers: real clients over TLS, to a real nginx over TLS.
 func TestTLSPeers(t *testing.T) {
+	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		site := serveNginxTLS(t, certs)
 		p := start(t, driver, fmt.Sprintf(tlsConfig, certs.pair("ec"), certs.pair("rsa"), certs.file("ca.pem"), site,
 			certs.file("client.pem"), certs.file("client.key")), options{})

@@ -46,7 +46,8 @@ var failures = []struct {
 
 // TestUpstreamFailures: what becomes of a request whose origin fails. The client's connection stays usable.
 func TestUpstreamFailures(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		for _, c := range failures {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
@@ -101,7 +102,8 @@ var cuts = map[string]string{
 
 // TestUpstreamCut: a body that ends early must not look complete to the client.
 func TestUpstreamCut(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		for name, response := range cuts {
 			for _, reset := range []bool{false, true} {
 				t.Run(fmt.Sprint(name, " reset ", reset), func(t *testing.T) {
@@ -137,7 +139,8 @@ func TestUpstreamCut(t *testing.T) {
 
 // TestClientLeaves: a client that closes cancels its request upstream, and is logged with 499.
 func TestClientLeaves(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		for name, leave := range map[string]func(*wire){
 			"closes": func(w *wire) { w.Close() },
 			"resets": func(w *wire) { _ = w.SetLinger(0); w.Close() },

@@ -124,8 +124,9 @@ clusters:
 
 // TestWebSocketVersions: tunnels from HTTP/2 to HTTP/1.1 and back, and from HTTP/2 to HTTP/2, with Node's HTTP/2 and real WebSocket.
 func TestWebSocketVersions(t *testing.T) {
+	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		p := start(t, driver, fmt.Sprintf(wsH2Config, certs.pair("ec"), serveGo(t, http.HandlerFunc(speak)), serveNodeTunnels(t)), options{})
 		_, tlsPort, _ := strings.Cut(p.addrs["tls"], ":")
 		for _, c := range []struct{ name, base, ca string }{

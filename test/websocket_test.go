@@ -161,8 +161,9 @@ func startSpeaking(t *testing.T, driver string, certs *pki) (p *process, direct 
 
 // TestWebSocketPeers: what clients see through the gateway is what they see without it, whoever encrypts.
 func TestWebSocketPeers(t *testing.T) {
+	t.Parallel()
 	certs := newPKI(t)
-	eachDriver(t, func(t *testing.T, driver string) {
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		p, direct, client := startSpeaking(t, driver, certs)
 		want, err := talk("ws://"+direct, client)
 		if err != nil || len(want) < 25 {
@@ -375,7 +376,8 @@ func mask(s, key string) string {
 
 // TestWebSocketMany: many tunnels at a time stay apart, over reloads, and are cut off when the gateway's patience ends.
 func TestWebSocketMany(t *testing.T) {
-	eachDriver(t, func(t *testing.T, driver string) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
 		r := start(t, driver, fmt.Sprintf("listeners: {web: {address: '127.0.0.1:0', routes: [{name: first, cluster: site}]}}\nclusters: {site: {endpoints: [%q]}}",
 			serveGo(t, http.HandlerFunc(speak))), options{})
 		ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
