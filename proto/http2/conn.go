@@ -93,6 +93,7 @@ type Conn struct {
 	lentOut  bool     // from Pending to Wrote
 	written  int      // bytes of out that are on their way
 	replies  int      // frames in out that answer the peer
+	tail     tail
 
 	peer          Settings
 	sawSettings   bool
@@ -145,7 +146,7 @@ func NewConn(role Role, cfg *Config, pool *Pool, now int64) *Conn {
 	c := &Conn{cfg: cfg, pool: pool, role: role, now: now, peer: InitialSettings(), sendWindow: initialWindow, settingsAt: now, next: 1}
 	c.peerLast, c.lastSaid = maxStreamID, maxStreamID
 	c.recv = receiving{left: int32(cfg.ConnectionWindow), size: int32(cfg.ConnectionWindow)}
-	c.endings.limit = 2 * cfg.MaxConcurrentStreams
+	c.endings.limit = max(2*cfg.MaxConcurrentStreams, leastEndings)
 	c.resets = account{int32(cfg.Resets.Burst), now}
 	c.faults = account{int32(cfg.Faults.Burst), now}
 	c.controls = account{int32(cfg.Control.Burst), now}

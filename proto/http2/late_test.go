@@ -87,3 +87,22 @@ func TestLateForOldStreams(t *testing.T) {
 	s.feed(DataFrame{3, true, zeros[:100]}.Append(nil))
 	s.want("-> GOAWAY 0 STREAM_CLOSED !! connection STREAM_CLOSED")
 }
+
+// TestLateForRefused: a client that has not seen SETTINGS yet sends the requests that it has, more than may be open at a time by far.
+// What it had sent of those that are refused costs it none of the others.
+func TestLateForRefused(t *testing.T) {
+	s := newScript(t, Server, func(c *Config) { c.MaxConcurrentStreams = 1 })
+	const all = 100
+	for id := StreamID(1); id < 2*all; id += 2 {
+		s.feed(s.headers(id, false, ":method=POST|:scheme=https|:path=/|:authority=x"))
+	}
+	s.outcome()
+	for id := StreamID(3); id < 2*all; id += 2 {
+		s.feed(DataFrame{id, false, zeros[:100]}.Append(nil), s.headers(id, true, "x-sum=1"))
+	}
+	s.feed(DataFrame{1, true, nil}.Append(nil))
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	s.want("data 1 end:")
+}

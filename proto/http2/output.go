@@ -29,7 +29,7 @@ func (c *Conn) outputFor(n int) []byte {
 
 // Pending is what waits to be sent. The slice stays valid, and its bytes unchanged, until Wrote.
 func (c *Conn) Pending() []byte {
-	c.lentOut = true
+	c.lentOut, c.tail = true, tail{}
 	return c.out[c.written:]
 }
 
@@ -42,6 +42,7 @@ func (c *Conn) Wrote(n int) {
 		panic("http2: more bytes sent than were pending")
 	}
 	c.returnOutgrown()
+	c.tail = tail{} // what it stands on may move
 	switch {
 	case c.written == len(c.out):
 		if c.out != nil {

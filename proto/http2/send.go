@@ -290,19 +290,57 @@ func buildStatusDigits() string {
 }
 
 // AppendData sends a part of a body, as far as the windows allow, and ends the stream behind it if end is set and all of p went.
-// It returns how many bytes went; p is copied.
+// It returns how many bytes went; p is copied. What follows DATA of the same stream that waits to be sent joins that frame.
 func (c *Conn) AppendData(s *Stream, p []byte, end bool) (n int, err error) {
+	if err := c.maySend(s, phaseBody); err != nil {
+		return 0, err
+	}
+	if n = c.joinTail(s, p, end); n > 0 && n == len(p) || s.sent == phaseEnded {
+		return n, nil
+	}
 	for {
 		room := min(len(p)-n, maxSendFrame)
 		k, err := c.AppendDataHeader(s, room, end && room == len(p)-n)
 		if err != nil {
 			return n, err
 		}
+		if k > 0 {
+			c.tail = tail{len(c.out) - FrameHeaderLen, s.id}
+		}
 		c.out = append(c.out, p[n:n+k]...)
 		if n += k; k == 0 || n == len(p) {
 			return n, nil
 		}
 	}
+}
+
+// tail is the last DATA frame in out, while it is not lent: its length and its flags can still change. It has none if stream is 0.
+type tail struct {
+	at     int
+	stream StreamID
+}
+
+// joinTail lengthens the stream's last frame by as much of p as fits, if nothing stands behind it, and ends the stream with it: bodies
+// come in pieces of any size, and their end often by itself, which need not be frames of their own.
+func (c *Conn) joinTail(s *Stream, p []byte, end bool) (n int) {
+	if c.tail.stream != s.id {
+		return 0
+	}
+	head := c.out[c.tail.at : c.tail.at+FrameHeaderLen]
+	h := ParseFrameHeader(head)
+	if c.tail.at+FrameHeaderLen+int(h.Length) == len(c.out) {
+		n = min(len(p), c.Writable(s), maxSendFrame-int(h.Length))
+	}
+	if end = end && n == len(p); n == 0 && !end {
+		return 0
+	}
+	if h.Length += uint32(n); end {
+		h.Flags |= FlagEndStream
+	}
+	h.Append(head[:0])
+	c.out = append(c.outputFor(n), p[:n]...)
+	c.dataSent(s, n, n == len(p), end)
+	return n
 }
 
 // AppendDataHeader sends the header of a DATA frame of up to n bytes, as far as the windows and one frame allow, and returns
@@ -320,11 +358,18 @@ func (c *Conn) AppendDataHeader(s *Stream, n int, end bool) (int, error) {
 		c.schedule(s)
 		return 0, nil
 	}
+	c.tail = tail{}
 	c.out = appendDataHeader(c.outputFor(FrameHeaderLen+k), s.id, k, end)
-	s.sendWindow -= int32(k)
-	c.sendWindow -= int32(k)
-	c.owed, c.streamsOwed = c.owed+int64(k), c.streamsOwed+int64(k)
-	if k == n || k >= tinyData { // else the peer doles out its window
+	c.dataSent(s, k, k == n, end)
+	return k, nil
+}
+
+// dataSent notes that n bytes of a body leave: all that there were, or as many as the window has let.
+func (c *Conn) dataSent(s *Stream, n int, all, end bool) {
+	s.sendWindow -= int32(n)
+	c.sendWindow -= int32(n)
+	c.owed, c.streamsOwed = c.owed+int64(n), c.streamsOwed+int64(n)
+	if all || n >= tinyData { // else the peer doles out its window
 		s.progressAt = c.now
 		c.controls.earn(c.cfg.Control, earnMessage)
 	}
@@ -336,7 +381,6 @@ func (c *Conn) AppendDataHeader(s *Stream, n int, end bool) (int, error) {
 	} else {
 		c.schedule(s)
 	}
-	return k, nil
 }
 
 // Ping asks the peer for a sign of life; EventPingAck brings the data back. The data of a drain's own PING must not be used.

@@ -152,6 +152,10 @@ type endings struct {
 	peers ring // ended or reset by the peer
 }
 
+// leastEndings is how many of our own are remembered, however few streams may be open at a time: a client learns of that bound only
+// after it has sent its first requests, which are refused beyond it while their bodies are on their way.
+const leastEndings = 256
+
 // ring is a bounded list of identifiers that forgets the oldest. It grows to its bound as needed.
 type ring struct {
 	ids  []StreamID
