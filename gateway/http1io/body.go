@@ -69,6 +69,9 @@ func (b *Body) release() {
 	}
 }
 
+// Release gives the last chunk's bytes back before the next are asked for, so that Ready can tell of what follows them.
+func (b *Body) Release() { b.release() }
+
 // Next lends the next bytes.
 func (b *Body) Next() ([]byte, error) {
 	b.release()

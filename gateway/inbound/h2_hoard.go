@@ -30,6 +30,14 @@ func (s *h2Store) block() *buf.Block {
 	return s.Get()
 }
 
+// spare gives a block that can be done without, nil if bodies of requests may need it.
+func (s *h2Store) spare() *buf.Block {
+	if s.InUse() >= MaxH2Blocks/2 {
+		return nil
+	}
+	return s.Get()
+}
+
 // taken puts b behind all others, or out of the order if it holds nothing any more.
 func (s *h2Store) taken(b *h2Body) {
 	s.holders.Remove(&b.place)

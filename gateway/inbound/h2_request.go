@@ -2,7 +2,6 @@ package inbound
 
 import (
 	"errors"
-	"io"
 	"strconv"
 
 	"github.com/ringway/ringway/errs"
@@ -29,7 +28,8 @@ type h2Request struct {
 
 	out       []byte // of the response's body, waiting for its turn
 	last      bool   // nothing follows it
-	responded bool   // the response's head has been sent
+	pieces    h2Pieces
+	responded bool // the response's head has been sent
 }
 
 func (h *Handler) takeH2(c *h2Conn, s *http2.Stream) *h2Request {
@@ -141,6 +141,7 @@ func (r *h2Request) end() {
 		c.hc.Reset(r.stream, http2.InternalError)
 	}
 	r.clear()
+	r.pieces.drop()
 	r.body.Close()
 	c.countReset(r.stream)
 	c.hc.Release(r.stream)
@@ -282,75 +283,6 @@ func (r *h2Request) complete(body exchange.Body) {
 	}
 	if f.Count(header.Date) == 0 {
 		f.AddID(header.Date, r.h.date.value(r.h.n.Loop.Now()))
-	}
-}
-
-// sendBody sends a body piece by piece, and what ends it.
-func (r *h2Request) sendBody(body exchange.Body) error {
-	c, resp := r.c, &r.Response
-	length := int64(-1)
-	switch body.(type) {
-	case *http1io.Body, *exchange.BytesBody: // of these, one whose length is known has no trailers
-		length = resp.ContentLength
-	}
-	for {
-		p, err := body.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return &http1io.SourceError{Err: err}
-		}
-		last := r.sent+int64(len(p)) == length
-		if err := r.write(p, last); err != nil {
-			return err
-		}
-		if r.sent += int64(len(p)); last {
-			return nil
-		}
-	}
-	defer c.proceed()
-	if trailers := body.Trailers(); trailers != nil && trailers.Len() > 0 {
-		if err := c.hc.AppendTrailers(r.stream, trailers); err != http2.ErrHeaderListTooLarge {
-			return err
-		}
-	}
-	_, err := c.hc.AppendData(r.stream, nil, true)
-	return err
-}
-
-// write sends a piece of the body: at once if nobody else waits and there is room for it, and otherwise when its turn comes.
-func (r *h2Request) write(p []byte, last bool) error {
-	c := r.c
-	if c.hc.Next() == nil && c.hc.Backlog()+len(p) <= h2Full && c.hc.Writable(r.stream) >= len(p) {
-		_, err := c.hc.AppendData(r.stream, p, last)
-		c.proceed()
-		return err
-	}
-	r.out, r.last = p, last
-	c.hc.SetNow(r.h.n.Loop.Now()) // from which its patience counts
-	c.hc.SetReady(r.stream, true)
-	for len(r.out) > 0 {
-		c.proceed()
-		if err := r.Task.Park(r); err != nil {
-			r.out = nil
-			c.hc.SetReady(r.stream, false)
-			return err
-		}
-	}
-	return nil
-}
-
-// give sends the next part of what waits, now that it is the stream's turn.
-func (r *h2Request) give() {
-	n := min(len(r.out), h2Frame)
-	k, err := r.c.hc.AppendData(r.stream, r.out[:n], r.last && n == len(r.out))
-	if r.out = r.out[k:]; err != nil {
-		r.out = nil // its task is being cancelled for the same reason
-	}
-	if len(r.out) == 0 {
-		r.c.hc.SetReady(r.stream, false)
-		r.c.s.h.n.Loop.Ready(r.Task)
 	}
 }
 

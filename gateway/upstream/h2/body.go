@@ -101,6 +101,9 @@ func (s *Stream) Ready() bool { return s.held > s.lent || s.Ended() }
 // Prompt reports whether the rest of the body is there.
 func (s *Stream) Prompt() bool { return s.ended }
 
+// Last reports whether what Next has lent is the end of the response: nothing is behind it, no trailers either.
+func (s *Stream) Last() bool { return s.lent > 0 && s.held == s.lent && s.ended && s.trailers == nil }
+
 // Trailers are the fields behind the body, nil where there are none.
 func (s *Stream) Trailers() *header.Fields {
 	if s.trailers == nil {
