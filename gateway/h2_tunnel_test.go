@@ -1,6 +1,38 @@
 package gateway
 
-import "testing"
+import (
+	"testing"
+
+	"golang.org/x/net/http2"
+)
+
+// TestTunnelsBeforeSettings: tunnels that wait for a server's settings are given room before these say how much there is. Those that
+// find none then go over further connections, however many they are.
+func TestTunnelsBeforeSettings(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		at := frames(t, func(k *framed, _ int) {
+			for f := k.next(); f != nil; f = k.next() {
+				if head, ok := f.(*http2.MetaHeadersFrame); ok {
+					k.head(head.StreamID, false, ":status", "200")
+				}
+			}
+		}, http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
+		r := start(t, d, with{cluster: overH2}, at)
+		k := r.dialFramed()
+		const all = 5
+		for i := range uint32(all) {
+			k.head(1+2*i, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "x")
+		}
+		for range all {
+			f := k.next()
+			if head, ok := f.(*http2.MetaHeadersFrame); !ok || head.PseudoValue("status") != "200" {
+				t.Fatalf("a tunnel is answered by %v", f)
+			}
+		}
+		_ = k.c.Close()
+		r.rest()
+	})
+}
 
 // TestOrdinaryAnswerToConnect: an ordinary response in good order is never what an extended CONNECT is answered with, whoever made it:
 // its client would take it for the tunnel.

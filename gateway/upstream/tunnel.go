@@ -11,14 +11,14 @@ import (
 // TakeTunnel is Take for a request that is to become a tunnel; on a stream of HTTP/2 it can only if stream says so. A server that has
 // chosen HTTP/2 by ALPN, and takes no tunnels on its streams, is spoken with in HTTP/1.1, over a connection of its own.
 func (e *Endpoint) TakeTunnel(t *loop.Task, fresh, stream bool) (Carrier, error) {
-	for again := false; ; again = true {
+	for again := false; ; {
 		c, err := e.Take(t, fresh)
 		if err != nil || c.Multi == nil {
 			return c, err
 		}
+		allowed := false
 		if stream {
-			var allowed bool
-			if allowed, err = e.tunnels(t, c.Multi); allowed {
+			if allowed, err = e.tunnels(t, c.Multi); allowed && c.Multi.Room() > 0 {
 				return c, nil
 			}
 		}
@@ -27,7 +27,9 @@ func (e *Endpoint) TakeTunnel(t *loop.Task, fresh, stream bool) (Carrier, error)
 		switch {
 		case t.Cause() != nil:
 			return Carrier{}, t.Cause()
+		case allowed: // more were promised a stream than the server's settings, which came only then, let the connection have
 		case c.Multi.Err() != nil && !again: // it had come to its end; another one is made
+			again = true
 		case err != nil:
 			e.Counters.CountError(err)
 			return Carrier{}, err
