@@ -100,7 +100,7 @@ func (g *Gateway) handler(a *assembly, name string, from, to *plan) (h handler, 
 	}
 	t, _ := h.(*inbound.Handler)
 	if !kept {
-		t = inbound.New(p.net, inbound.Config{Name: name, Log: g.log, IDs: ids()})
+		t = inbound.New(p.net, inbound.Config{Name: name, Log: g.log, IDs: ids(), Clock: g.machine.Clock})
 	}
 	terms := inbound.NewTerms(s, to.tables[name], a.targets(s.Routes), a.terminator(name, to))
 	terms.Challenges = g.acme.Challenges()

@@ -14,7 +14,9 @@ import (
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/gateway/health"
+	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/secure/acme"
+	"github.com/ringway/ringway/gateway/upstream/h2"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
 	"github.com/ringway/ringway/observe/admin"
@@ -47,6 +49,7 @@ type Machine struct {
 	Driver      loop.NewDriver
 	NonBlocking bool // how listening sockets must be, as the driver's NonBlocking says
 	Sockets     loop.Sockets
+	Clock       func() time.Time // what responses are dated by; nil: time.Now
 }
 
 // Gateway is a running worker.
@@ -280,12 +283,13 @@ func (g *Gateway) Snapshot() metrics.Snapshot {
 	return s
 }
 
-// Usage is what the connections of all loops hold now.
+// Usage is what the connections of all loops hold now, blocks with bodies of HTTP/2 among it.
 func (g *Gateway) Usage() (u conn.Usage, tasks int) {
 	for _, p := range g.current().everyone() {
 		p.loop.On(func() {
 			x := p.net.Usage()
 			u.Open, u.Blocks, u.Pipes = u.Open+x.Open, u.Blocks+x.Blocks, u.Pipes+x.Pipes
+			u.Blocks += inbound.H2BlocksInUse(p.loop) + h2.BlocksInUse(p.loop)
 			tasks += p.loop.Stats().Live
 		})
 	}

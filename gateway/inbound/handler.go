@@ -25,9 +25,10 @@ type Target struct {
 
 // Config is what a listener needs on one loop.
 type Config struct {
-	Name string
-	Log  *slog.Logger
-	IDs  *IDs
+	Name  string
+	Log   *slog.Logger
+	IDs   *IDs
+	Clock func() time.Time // what responses are dated by; nil: time.Now
 }
 
 // IDs numbers a loop's requests from a random start.
@@ -67,7 +68,11 @@ type Handler struct {
 
 // New makes the handler. It serves by the terms that Apply gives it, what its Gate accepts.
 func New(n *conn.Net, c Config) *Handler {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
 	h := &Handler{Config: c, n: n, complaints: Complaints{Log: c.Log, Listener: c.Name}, sessions: map[*session]struct{}{}}
+	h.date.clock = c.Clock
 	h.gate = NewGate(n, h.accept)
 	return h
 }
@@ -193,6 +198,7 @@ func (h *Handler) CloseAll() {
 
 // date keeps the text of the Date field (RFC 9110 §6.6.1), made anew once a second.
 type date struct {
+	clock  func() time.Time
 	second int64
 	text   []byte
 }
@@ -211,6 +217,6 @@ func (d *date) value(now int64) []byte {
 func (d *date) renew(now int64) {
 	if s := now / int64(time.Second); s != d.second || d.text == nil {
 		d.second = s
-		d.text = time.Now().UTC().AppendFormat(d.text[:0], "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+		d.text = d.clock().UTC().AppendFormat(d.text[:0], "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 	}
 }

@@ -150,6 +150,12 @@ func (w *World) Now() int64 {
 	return w.now
 }
 
+// Clock is what a wall clock of the world shows.
+func (w *World) Clock() time.Time { return start.Add(time.Duration(w.Now())) }
+
+// start is when a wall clock of a world began: far from the present, so that mixing them up shows.
+var start = time.Date(2040, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // Stalled reports whether the last Run ended because nothing was left to happen.
 func (w *World) Stalled() bool {
 	w.mu.Lock()

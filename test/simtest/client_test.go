@@ -17,11 +17,13 @@ import (
 type call struct {
 	id       int
 	method   string
-	sends    int  // bytes of the request's body
-	gets     int  // bytes of the response's
-	arrivals int  // heads that reached an origin
-	bodies   int  // times that the whole body did
-	cut      bool // a side has reset a tunnel
+	sends    int    // bytes of the request's body
+	gets     int    // bytes of the response's
+	arrivals int    // heads that reached an origin
+	bodies   int    // times that the whole body did
+	trails   bool   // the request has trailers
+	sum      string // what the response's trailers have to say; "": there are none
+	cut      bool   // a side has reset a tunnel
 	ended    string
 }
 
@@ -43,6 +45,10 @@ func (s *scenario) client(t *loop.Task) {
 	for left := s.requests; left > 0; {
 		if t.Sleep(upTo(s.rnd, 500*time.Millisecond)) != nil {
 			return
+		}
+		if s.rnd.IntN(4) < s.share {
+			left -= s.converseH2(t, left)
+			continue
 		}
 		if s.rnd.IntN(4) == 0 {
 			s.tunnel(t)

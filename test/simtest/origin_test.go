@@ -15,6 +15,10 @@ import (
 
 // Accept serves a connection of the gateway's.
 func (s *scenario) Accept(c *conn.Conn) {
+	if s.originsH2 {
+		s.acceptH2(c)
+		return
+	}
 	s.peers.Go("origin", func(t *loop.Task) {
 		defer c.Close()
 		c.SetReadTimeout(10 * time.Minute)
@@ -82,6 +86,9 @@ func (s *scenario) answer(t *loop.Task, c *conn.Conn, q *http.Request) bool {
 		if !bytes.Equal(body, pattern(id, call.sends)) {
 			s.problem("request %d (%s) reached the origin with %d bytes of another body, want %d", id, q.Method, len(body), call.sends)
 		}
+		if sum := q.Trailer.Get("X-Sum"); call.trails && sum != strconv.Itoa(id) {
+			s.problem("request %d (%s) reached the origin with trailers %v", id, q.Method, q.Trailer)
+		}
 		call.bodies++
 	}
 	if s.rnd.IntN(3) == 0 {
@@ -109,6 +116,7 @@ func (s *scenario) respond(t *loop.Task, c *conn.Conn, q *http.Request, call *ca
 	last := d == early || d == hasty || s.rnd.IntN(6) == 0
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Id: %d\r\nX-Size: %d\r\n", call.id, len(body))
 	framing := s.rnd.IntN(3)
+	call.sum = ""
 	if last && (s.calm || s.rnd.IntN(2) == 0) || framing == 2 { // an end that is not announced may cost the next request
 		head += "Connection: close\r\n"
 		last = true
@@ -121,13 +129,18 @@ func (s *scenario) respond(t *loop.Task, c *conn.Conn, q *http.Request, call *ca
 			out.Write(body)
 		}
 	case framing == 1:
+		trailer := ""
+		if s.rnd.IntN(2) == 0 {
+			call.sum = strconv.Itoa(call.id)
+			head, trailer = head+"Trailer: X-Sum\r\n", "X-Sum: "+call.sum+"\r\n"
+		}
 		out.WriteString(head + "Transfer-Encoding: chunked\r\n\r\n")
 		for rest := body; len(rest) > 0; {
 			n := 1 + s.rnd.IntN(min(len(rest), 1<<s.rnd.IntN(18)))
 			fmt.Fprintf(&out, "%x\r\n%s\r\n", n, rest[:n])
 			rest = rest[n:]
 		}
-		out.WriteString("0\r\n\r\n")
+		out.WriteString("0\r\n" + trailer + "\r\n")
 	default:
 		out.WriteString(head + "\r\n")
 		out.Write(body)
@@ -146,7 +159,7 @@ func (s *scenario) respond(t *loop.Task, c *conn.Conn, q *http.Request, call *ca
 }
 
 // dribble writes data, often in pieces with pauses.
-func (s *scenario) dribble(t *loop.Task, c *conn.Conn, data []byte) bool {
+func (s *scenario) dribble(t *loop.Task, c io.Writer, data []byte) bool {
 	pieces := 1
 	if s.rnd.IntN(2) == 0 {
 		pieces = 1 + s.rnd.IntN(5)

@@ -22,6 +22,10 @@ type plan struct {
 	idle     time.Duration // that tunnels may be without a byte
 	vice     deed          // of the origins
 	calm     bool
+
+	share     int  // of four clients' conversations, those of HTTP/2
+	crowd     int  // of them: requests at a time, for each that another client would make
+	originsH2 bool // all speak HTTP/2
 }
 
 // often draws a share of at most p, and in half of all cases nought: faults of few kinds at a time are told apart.
@@ -72,6 +76,7 @@ func draw(seed uint64) plan {
 	if f.Segment > 0 && f.Segment < 64 { // one event a byte: keep it short
 		p.biggest = min(p.biggest, 12)
 	}
+	p.share, p.originsH2, p.crowd = max(r.IntN(7)-2, 0), r.IntN(2) == 0, 1+r.IntN(4)
 	p.config = gatewayConfig(r, &p)
 	return p
 }
@@ -98,18 +103,35 @@ func gatewayConfig(r *rand.Rand, p *plan) string {
 	p.idle, _ = time.ParseDuration(tunnel)
 	fmt.Fprintf(&b, "listeners:\n  web:\n    address: 127.0.0.1:8080\n    timeouts: {request_head: %s, idle: %s, read: %s, write: %s, tunnel: %s}\n",
 		secs(r, 30, p.calm), secs(r, 60, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), tunnel)
-	fmt.Fprintf(&b, "    limits: {connections: %d}\n    half_close: %s\n    routes: [{cluster: site}]\n",
-		max(connections, loops), []string{"cancel", "finish"}[r.IntN(2)])
+	http2, cluster := http2Config(r, p)
+	fmt.Fprintf(&b, "    limits: {connections: %d%s}\n    half_close: %s\n    routes: [{cluster: site}]\n",
+		max(connections, loops), http2, []string{"cancel", "finish"}[r.IntN(2)])
 	fmt.Fprintf(&b, "  line:\n    address: 127.0.0.1:8081\n    protocol: tcp\n    cluster: lines\n    timeouts: {tunnel: %s}\n", tunnel)
 	fmt.Fprintf(&b, "clusters:\n  lines:\n    endpoints: [%s]\n    retries: %d\n    timeouts: {connect: %s}\n",
 		strings.Join(originAddresses(9501, p.origins), ", "), r.IntN(3), secs(r, 5, p.calm))
 	fmt.Fprintf(&b, "  site:\n    endpoints: [%s]\n    retries: %d\n    timeouts: {connect: %s, response_head: %s, read: %s, write: %s, idle: %s}\n",
 		strings.Join(originAddresses(9001, p.origins), ", "), r.IntN(3), secs(r, 5, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), secs(r, 30, p.calm), secs(r, 60, p.calm))
+	b.WriteString(cluster)
 	if pool != "" {
 		fmt.Fprintf(&b, "    %s\n", pool)
 	}
 	fmt.Fprintf(&b, "runtime: {stall: off, loops: %d, buffers: %d, heads: %d}\n", loops, buffers, heads)
 	return b.String()
+}
+
+// http2Config draws how HTTP/2 is spoken with clients and with origins.
+func http2Config(r *rand.Rand, p *plan) (limits, cluster string) {
+	window := func() int { return 1<<10 + r.IntN(1<<(10+r.IntN(8))) }
+	streams, table := 1+r.IntN(1<<r.IntN(8)), r.IntN(1<<r.IntN(14))
+	connection := 0
+	if !p.calm && r.IntN(4) == 0 { // bodies may hold up others
+		connection = 64 << 10
+	}
+	limits = fmt.Sprintf(", http2: {streams: %d, stream_window: %d, connection_window: %d, header_table: %d}", streams, window(), connection, table)
+	if p.originsH2 {
+		cluster = fmt.Sprintf("    version: http2\n    http2: {streams: %d, window: %d}\n", 1+r.IntN(1<<r.IntN(8)), 15<<10+window())
+	}
+	return limits, cluster
 }
 
 // secs draws a timeout of up to most seconds; a calm one is long.

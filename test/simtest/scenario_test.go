@@ -181,7 +181,7 @@ func (s *scenario) startGateway(held bool) (*gateway.Gateway, error) {
 	}
 	o := gateway.Options{
 		Log: s.logger, Held: held,
-		Machine: gateway.Machine{Name: "sim", Driver: s.w.Driver, NonBlocking: s.world.NonBlocking, Sockets: s.w.Sockets()},
+		Machine: gateway.Machine{Name: "sim", Driver: s.w.Driver, NonBlocking: s.world.NonBlocking, Sockets: s.w.Sockets(), Clock: s.w.Clock},
 	}
 	if s.master != nil {
 		o.Listen = s.master.listen
@@ -219,7 +219,18 @@ func (s *scenario) atRest() {
 		if u.Open > 0 || u.Blocks > 0 || u.Pipes > 0 || tasks > 0 {
 			s.problem("at rest gateway %d holds %+v and %d tasks", i, u, tasks)
 		}
-		for _, l := range g.Snapshot().Loops {
+		now := g.Snapshot()
+		for _, l := range now.Listeners {
+			if h := l.HTTP2; h.Connections > 0 || h.Streams > 0 {
+				s.problem("at rest listener %s of gateway %d has %d connections of HTTP/2 and %d streams", l.Name, i, h.Connections, h.Streams)
+			}
+		}
+		for _, e := range now.Endpoints {
+			if e.Streams > 0 || e.Active > 0 || e.Panics > 0 {
+				s.problem("at rest endpoint %s of gateway %d has %d connections in use and %d streams; %d panics", e.Name, i, e.Active, e.Streams, e.Panics)
+			}
+		}
+		for _, l := range now.Loops {
 			if l.Panics > 0 {
 				s.problem("%d tasks panicked on loop %d of gateway %d", l.Panics, l.ID, i)
 			}
@@ -302,7 +313,14 @@ func TestSeeds(t *testing.T) {
 
 // TestReplay runs seeds twice: what cannot be replayed is no use.
 func TestReplay(t *testing.T) {
-	for _, seed := range []uint64{1, 2, 3, 5, 8, 13, 16, 21, 34, 55, 89} {
+	clients, origins := 0, 0
+	for _, seed := range []uint64{1, 2, 3, 5, 8, 13, 16, 21, 32, 34, 55, 89} {
+		if p := draw(seed); p.share > 0 {
+			clients++
+			if p.originsH2 {
+				origins++
+			}
+		}
 		a, b := run(seed, 500), run(seed, 500)
 		if a.hash != b.hash || a.events != b.events {
 			i := 0
@@ -316,5 +334,8 @@ func TestReplay(t *testing.T) {
 		if c := run(seed+1000, 0); c.hash == a.hash {
 			t.Errorf("seeds %d and %d have the same hash", seed, seed+1000)
 		}
+	}
+	if clients < 4 || origins < 2 || clients == origins {
+		t.Errorf("%d of the seeds have clients of HTTP/2, and %d of them origins of it, too", clients, origins)
 	}
 }

@@ -3,6 +3,8 @@ package simtest
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +19,13 @@ import (
 // A tunnel is a call through the layer 4 listener, or one of HTTP that goes over to another protocol: the client says who it is and
 // what it will send and get, and then both sides send their patterns at the same time and end their directions in whatever order
 // comes.
+
+// way is what a tunnel goes over: a connection, or a stream of one.
+type way interface {
+	io.ReadWriter
+	CloseWrite() error
+	Abort()
+}
 
 // lines accepts the gateway's connections for tunnels.
 type lines struct{ *scenario }
@@ -37,7 +46,7 @@ func (s lines) Accept(c *conn.Conn) {
 }
 
 // serveLine is the origin's side of a tunnel that begins so.
-func (s *scenario) serveLine(t *loop.Task, c *conn.Conn, br *bufio.Reader, line string) {
+func (s *scenario) serveLine(t *loop.Task, c way, br io.Reader, line string) {
 	var id, sends, gets int
 	if _, bad := fmt.Sscanf(line, "tunnel %d %d %d", &id, &sends, &gets); bad != nil {
 		s.problem("a tunnel begins with %q", line)
@@ -60,13 +69,23 @@ func (s *scenario) serveLine(t *loop.Task, c *conn.Conn, br *bufio.Reader, line 
 }
 
 // upgraded is how a tunnel of HTTP is accepted.
-const upgraded = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+const upgraded = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+
+// acceptOf is the answer to a key (RFC 6455 §4.2.2).
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
 
 // goOver is what an origin does with an upgrade.
 func (s *scenario) goOver(t *loop.Task, c *conn.Conn, br *bufio.Reader, q *http.Request) {
 	switch {
 	case s.calm || s.rnd.IntN(8) > 0:
-		if s.dribble(t, c, []byte(upgraded)) {
+		answer := upgraded
+		if key := q.Header.Get("Sec-WebSocket-Key"); key != "" { // of the gateway's, for a client of HTTP/2
+			answer += "Sec-WebSocket-Accept: " + acceptOf(key) + "\r\n"
+		}
+		if s.dribble(t, c, []byte(answer+"\r\n")) {
 			s.serveLine(t, c, br, q.Header.Get("X-Tunnel"))
 		}
 	case s.rnd.IntN(2) == 0: // it will not
@@ -152,7 +171,7 @@ func (s *scenario) tunnel(t *loop.Task) {
 var errEarly = errors.New("the stream ended early")
 
 // bothWays sends a pattern of n bytes and its end in a task of its own while verify reads.
-func (s *scenario) bothWays(t *loop.Task, c *conn.Conn, id, n int, verify func(last *int64) error) error {
+func (s *scenario) bothWays(t *loop.Task, c way, id, n int, verify func(last *int64) error) error {
 	last := s.w.Now() // when this side last received; a send may end because its tunnel does
 	sent := error(nil)
 	sender := s.peers.Go("sender", func(t *loop.Task) {
