@@ -138,11 +138,12 @@ func (d *differ) add(p *place, kind Kind, old, new reflect.Value) {
 	c := Change{Kind: kind}
 	if !d.first {
 		c.Path = p.String()
+		secret := p.secret()
 		if old.IsValid() {
-			c.Old = shown(old, p.secret(), false)
+			c.Old = shown(old, secret, false)
 		}
 		if new.IsValid() {
-			c.New = shown(new, p.secret(), false)
+			c.New = shown(new, secret, false)
 		}
 	}
 	d.changes = append(d.changes, c)
@@ -256,7 +257,11 @@ func (d *differ) list(p *place, a, b reflect.Value) {
 	for head < min(n, m) && same(a.Index(head), b.Index(head)) {
 		head++
 	}
-	for tail < min(n, m)-head && same(a.Index(n-1-tail), b.Index(m-1-tail)) {
+	most := min(n, m) - head
+	if n == m {
+		most-- // what stands behind the head was just seen to differ
+	}
+	for tail < most && same(a.Index(n-1-tail), b.Index(m-1-tail)) {
 		tail++
 	}
 	for i := head; i < max(n, m)-tail; i++ {
