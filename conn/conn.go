@@ -26,8 +26,7 @@ type Conn struct {
 	rd reader
 	wr writer
 
-	detach  *detachment // nil: it is in its loop's care
-	closeOp loop.Op
+	detach *detachment // nil: it is in its loop's care
 	// OnClosed, if set, is called once when the descriptor has been closed, outside any task.
 	OnClosed func(*Conn)
 }
@@ -46,7 +45,6 @@ func New(n *Net, fd int32, unix bool) *Conn {
 	n.open++
 	c.rd.init(c)
 	c.wr.init(c)
-	c.closeOp = loop.Op{Code: loop.OpClose, Done: (*closer)(c)}
 	return c
 }
 
@@ -218,8 +216,9 @@ func (c *Conn) finishClose() {
 	}
 	c.gone = true
 	c.n.Loop.StopTimer(&c.wr.deadline.timer)
-	c.closeOp.FD = c.fd
-	c.n.Loop.Submit(&c.closeOp)
+	k := c.n.idleClosers.take()
+	k.c, k.op = c, loop.Op{Code: loop.OpClose, FD: c.fd, Done: k}
+	c.n.Loop.Submit(&k.op)
 }
 
 // pin keeps the descriptor open and non-blocking for a splice. There may be two, one in each direction.
@@ -244,11 +243,17 @@ func (c *Conn) unpin() {
 	c.finishClose()
 }
 
-// closer is the connection as the completer of its last operation.
-type closer Conn
+// closer is the last operation of a connection. Connections do not have it from the start: most of them are at rest.
+type closer struct {
+	op loop.Op
+	c  *Conn
+}
 
+// Complete tells that the descriptor is gone.
 func (k *closer) Complete(*loop.Op, loop.Result) {
-	c := (*Conn)(k)
+	c := k.c
+	k.c = nil
+	c.n.idleClosers.put(k)
 	c.n.open--
 	if c.OnClosed != nil {
 		c.OnClosed(c)

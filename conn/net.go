@@ -31,8 +31,32 @@ type Net struct {
 	pipes pipes
 	open  int // connections not yet closed
 
-	outgoing    *sys.Outgoing // of all packet connections
-	idlePackets [][]Packet
+	outgoing     *sys.Outgoing // of all packet connections
+	idlePackets  [][]Packet
+	idleSplicers spares[splicer]
+	idleClosers  spares[closer]
+}
+
+// spares are records that connections need for a while only, for reuse.
+type spares[T any] []*T
+
+// maxSpares is how many are kept of each kind.
+const maxSpares = 64
+
+func (s *spares[T]) take() *T {
+	last := len(*s) - 1
+	if last < 0 {
+		return new(T)
+	}
+	x := (*s)[last]
+	*s = (*s)[:last]
+	return x
+}
+
+func (s *spares[T]) put(x *T) {
+	if len(*s) < maxSpares {
+		*s = append(*s, x)
+	}
 }
 
 // NewNet makes the shared part for a loop; it is freed with the loop. Call it on the loop.

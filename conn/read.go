@@ -18,7 +18,6 @@ type reader struct {
 	block    *buf.Block
 	queue    []*buf.Block // what came behind it
 	off      int          // bytes of block that were consumed
-	own      bool         // block is not the driver's, but came along with the connection (Attach)
 	err      error        // what ended the stream
 	task     *loop.Task
 	watcher  Watcher
@@ -26,9 +25,9 @@ type reader struct {
 	armed    bool      // a receive is wanted: it is in flight, or follows what is
 	drained  bool      // the socket was empty after the last receive
 	shut     bool      // CloseRead was called
+	own      bool      // block is not the driver's, but came along with the connection (Attach)
 	sel      *ReadCase // waits in a Select
 	splicing *splicer  // takes the bytes, so nothing else may
-	splice   splicer
 	deadline deadline
 }
 

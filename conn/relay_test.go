@@ -459,7 +459,7 @@ func TestRelayDoesNotHoldAnswersBack(t *testing.T) {
 					checkAt(i*answer+answer-left, p[:k])
 					u.in.Consume(int(k))
 					left -= k
-					if q := u.dst.rd.splice.p; q != nil && q.raised != nil {
+					if s := u.dst.rd.splicing; s != nil && s.p != nil && s.p.raised != nil {
 						raised++
 					}
 				}

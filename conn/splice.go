@@ -24,8 +24,7 @@ func Splice(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64)) (int64, 
 
 // spliceBy is Splice whose waits for src are bounded by a pace, if that is not nil.
 func spliceBy(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64), by *pace) (int64, error) {
-	s := &src.rd.splice
-	if s.t != nil {
+	if src.rd.splicing != nil {
 		panic("conn: two splices from one connection")
 	}
 	if err := t.Cause(); err != nil {
@@ -41,6 +40,7 @@ func spliceBy(t *loop.Task, dst, src *Conn, n int64, onMoved func(int64), by *pa
 	if err != nil {
 		return 0, err
 	}
+	s := src.n.idleSplicers.take()
 	*s = splicer{t: t, dst: dst, src: src, left: n, onMoved: onMoved, by: by}
 	defer s.release()
 	src.rd.splicing = s
@@ -63,7 +63,7 @@ func (e *NoPipeError) Error() string { return "no pipe to splice through: " + e.
 // Unwrap is why.
 func (e *NoPipeError) Unwrap() error { return e.Err }
 
-// splicer is a splice under way, part of its source so that it costs no allocation.
+// splicer is a splice under way, a record that is used again and again.
 type splicer struct {
 	t        *loop.Task
 	p        *pipe
@@ -84,6 +84,7 @@ func (s *splicer) release() {
 	}
 	r.receive()
 	*s = splicer{}
+	r.c.n.idleSplicers.put(s)
 }
 
 // buffered sends what was received before.
