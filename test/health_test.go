@@ -124,7 +124,7 @@ func (n *twins) run(w *ward, flags ...string) {
 	n.t.Helper()
 	w.cmd = n.command(n.client, append([]string{binary(n.t, true), "run", "-c", w.config}, flags...)...)
 	w.cmd.Stdout, w.cmd.Stderr = w.log, w.log
-	w.cmd.Env = append(os.Environ(), quickExit, "XDG_RUNTIME_DIR="+filepath.Dir(w.config))
+	w.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+filepath.Dir(w.config))
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := w.cmd.Start(); err != nil {
 		n.t.Fatal(err)
@@ -483,7 +483,7 @@ func TestHealthUnprivileged(t *testing.T) {
 	n.set(n.client, "net/ipv4/ping_group_range", "1 0")
 	for _, args := range [][]string{{"check", "-c", file}, {"run", "--foreground-worker", "-c", file}} {
 		c := n.command(n.client, slices.Concat(nobody, []string{program}, args)...)
-		c.Dir, c.Env = dir, append(os.Environ(), quickExit)
+		c.Dir = dir
 		out, err := c.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "setcap cap_net_raw+ep "+program) || !strings.Contains(string(out), `net.ipv4.ping_group_range="0 2147483647"`) ||
 			strings.Contains(string(out), "msg=listening") {
@@ -497,7 +497,7 @@ func TestHealthUnprivileged(t *testing.T) {
 	}
 	log := new(output)
 	c = n.command(n.client, slices.Concat(nobody, []string{program, "run", "--foreground-worker", "-c", file})...)
-	c.Stdout, c.Stderr, c.Dir, c.Env = log, log, dir, append(os.Environ(), quickExit)
+	c.Stdout, c.Stderr, c.Dir = log, log, dir
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -40,6 +41,9 @@ func (s suite) Run() int {
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
 	if !told {
 		_ = flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))) // a number that is good
+	}
+	if name, value, _ := strings.Cut(quickExit, "="); os.Getenv(name) == "" {
+		_ = os.Setenv(name, value) // for all that is started
 	}
 	code := s.m.Run()
 	made := []string{madePKI.dir}

@@ -35,7 +35,7 @@ func startOperated(t *testing.T, driver, control string, more ...string) *proces
 // command runs the command line with the gateway's token.
 func (p *process) command(args ...string) (string, error) {
 	cmd := exec.Command(p.cmd.Path, args...)
-	cmd.Env = append(os.Environ(), quickExit, "RINGWAY_ADMIN_TOKEN=a-token-of-some-length")
+	cmd.Env = append(os.Environ(), "RINGWAY_ADMIN_TOKEN=a-token-of-some-length")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

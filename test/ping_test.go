@@ -82,7 +82,6 @@ func (n *twins) warm() {
 func (n *twins) ping(args ...string) (status int, stdout string) {
 	n.t.Helper()
 	c := n.command(n.client, append([]string{binary(n.t, true), "ping"}, args...)...)
-	c.Env = append(os.Environ(), quickExit)
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	var exit *exec.ExitError
@@ -264,7 +263,7 @@ func (n *twins) asNobody(args ...string) (status int, stdout, stderr string) {
 	var e strings.Builder
 	c := n.command(n.client, append([]string{tool(n.t, "setpriv", "util-linux"), "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
 		"/proc/self/fd/3", "ping"}, args...)...)
-	c.ExtraFiles, c.Stderr, c.Dir, c.Env = []*os.File{file}, &e, "/", append(os.Environ(), quickExit)
+	c.ExtraFiles, c.Stderr, c.Dir = []*os.File{file}, &e, "/"
 	out, err := c.Output()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -24,7 +24,7 @@ import (
 // patience is how long anything may take that is not timed by the test: a loaded machine must not fail one.
 const patience = 30 * time.Second
 
-// quickExit spares programs with the race detector the second that they would wait at their end.
+// quickExit spares programs with the race detector the second that they would wait at their end. Whatever the tests start inherits it.
 const quickExit = "GORACE=atexit_sleep_ms=0"
 
 // unseenRaces is quickExit for a program whose output nobody reads: the race detector writes to files, and what it has written there
@@ -121,7 +121,7 @@ func launch(t *testing.T, file string, o options) *process {
 		p.cmd.Args = append(p.cmd.Args, "--foreground-worker")
 	}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = append(os.Environ(), quickExit, "XDG_RUNTIME_DIR="+filepath.Dir(file)) // where its control socket is
+	p.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+filepath.Dir(file)) // where its control socket is
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -64,6 +64,14 @@ func speak(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// longMessage is the size of the longest message, which the clients compress: with the race detector that takes seconds.
+func longMessage() int {
+	if raceEnabled {
+		return 300_000
+	}
+	return 3 << 20
+}
+
 // talk is a WebSocket client that tries everything speak does, and reports what it saw.
 func talk(base string, client *http.Client) (seen []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
@@ -86,7 +94,7 @@ func talk(base string, client *http.Client) (seen []string, err error) {
 		return c
 	}
 	if c := open("/echo"); c != nil {
-		for _, size := range []int{0, 1, 125, 126, 65535, 65536, 3 << 20} {
+		for _, size := range []int{0, 1, 125, 126, 65535, 65536, longMessage()} {
 			message := bytes.Repeat([]byte("a message "), size/10+1)[:size]
 			for _, kind := range []websocket.MessageType{websocket.MessageText, websocket.MessageBinary} {
 				e := c.Write(ctx, kind, message)
@@ -169,6 +177,7 @@ func TestWebSocketPeers(t *testing.T) {
 		if err != nil || len(want) < 25 {
 			t.Fatalf("without the gateway: %v %q", err, want)
 		}
+		wantNode := nodeSpeaks(t, "ws://"+direct, certs)
 		for listener, addr := range p.addrs {
 			scheme := "ws://"
 			if listener == "in" || listener == "both" {
@@ -179,7 +188,7 @@ func TestWebSocketPeers(t *testing.T) {
 				if strings.Join(got, "\n") != strings.Join(want, "\n") {
 					t.Errorf("%v:\n%s\nwithout the gateway:\n%s", err, strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
-				nodeTalks(t, scheme+addr, certs, nodeSpeaks(t, "ws://"+direct, certs))
+				nodeTalks(t, scheme+addr, certs, wantNode)
 			})
 		}
 		eventually(t, func() error {
@@ -316,7 +325,7 @@ func TestWebSocketBytes(t *testing.T) {
 				}
 			}
 		}
-		if n := p.metric("ringway_listener_tunnel_bytes_total{"); n != float64(total) || total < 50_000 {
+		if n := p.metric("ringway_listener_tunnel_bytes_total{"); n != float64(total) || total < 10_000 {
 			t.Errorf("%d bytes passed, %v were counted", total, n)
 		}
 	})
