@@ -23,8 +23,12 @@ const tries = 8
 func (s *scenario) converseH2(t *loop.Task, most int) int {
 	n := 1 + s.rnd.IntN(most)
 	var calls []*call
+	heavy := s.heavy && s.rnd.IntN(4) == 0
 	for range n * (1 + s.rnd.IntN(s.crowd)) {
 		q := s.newCall()
+		if heavy && len(calls) < 4 { // together more than the window of a connection
+			q.method, q.sends = "PUT", 48<<10+s.size()
+		}
 		if s.rnd.IntN(8) == 0 {
 			q.method, q.sends = "TUNNEL", s.size()
 		}

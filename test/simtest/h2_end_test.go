@@ -21,6 +21,7 @@ type h2End struct {
 	s      *scenario
 	c      *conn.Conn
 	server bool
+	stingy bool // it gives windows back only when they are used up
 	waits  bool // for the gateway's settings, before anything is asked
 	quit   bool // this side has broken off
 	rude   bool // this side breaks the rules: complaints about it are due
@@ -79,6 +80,7 @@ var (
 func (s *scenario) newEnd(c *conn.Conn, server bool) *h2End {
 	e := &h2End{s: s, c: c, server: server, streams: map[uint32]*h2Stream{}, room: 65535, firstRoom: 65535, frame: 16384, most: 1 << 20,
 		left: 65535, width: 65535, firstLeft: 65535, said: 65535, lastAllowed: 1<<31 - 1, streamsAt: 1 << 20, waits: s.calm || s.rnd.IntN(2) == 0}
+	e.stingy = s.rnd.IntN(3) == 0
 	e.fr = http2.NewFramer(&e.out, bufio.NewReader(c))
 	e.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	e.fields = hpack.NewEncoder(&e.block)
@@ -162,12 +164,20 @@ func (e *h2End) widen(n int) {
 	e.news.Broadcast()
 }
 
+// returns says whether to raise a window of which so much is left, out of so much.
+func (e *h2End) returns(left, of int64) bool {
+	if e.stingy {
+		return left <= 0
+	}
+	return left <= of/2 || e.s.rnd.IntN(2) == 0
+}
+
 // leastReturn is what windows are raised by, unless all has been taken that came: less is what attackers do.
 const leastReturn = 64
 
 // giveBack returns n bytes that were taken to the connection's window: at once, or when the gateway may run out of it.
 func (e *h2End) giveBack(n int) {
-	if e.owed += int64(n); e.owed >= leastReturn && e.err == nil && (e.left <= e.width/2 || e.s.rnd.IntN(2) == 0) {
+	if e.owed += int64(n); e.owed >= leastReturn && e.err == nil && e.returns(e.left, e.width) {
 		_ = e.fr.WriteWindowUpdate(0, uint32(e.owed))
 		e.left, e.owed = e.left+e.owed, 0
 		e.news.Broadcast()

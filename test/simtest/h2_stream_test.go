@@ -149,6 +149,8 @@ func (st *h2Stream) takeData(f *http2.DataFrame) {
 		st.giveBack(padding)
 		e.giveBack(padding)
 	}
+	st.giveBack(0)
+	e.giveBack(0)
 	st.settle()
 	st.news.Broadcast()
 }
@@ -160,7 +162,7 @@ func (st *h2Stream) giveBack(n int) {
 	if st.ended || st.err != nil || e.err != nil || st.owed == 0 || st.owed < leastReturn && len(st.got) > 0 {
 		return
 	}
-	if st.left <= e.said/2 || st.owed >= leastReturn && e.s.rnd.IntN(2) == 0 {
+	if st.left <= 0 || (st.left <= e.said/2 || st.owed >= leastReturn) && e.returns(st.left, e.said) {
 		_ = e.fr.WriteWindowUpdate(st.id, uint32(st.owed))
 		st.left, st.owed = st.left+st.owed, 0
 		e.news.Broadcast()

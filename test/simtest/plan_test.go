@@ -25,6 +25,7 @@ type plan struct {
 
 	share     int  // of four clients' conversations, those of HTTP/2
 	crowd     int  // of them: requests at a time, for each that another client would make
+	heavy     bool // some conversations send much
 	originsH2 bool // all speak HTTP/2
 }
 
@@ -77,6 +78,7 @@ func draw(seed uint64) plan {
 		p.biggest = min(p.biggest, 12)
 	}
 	p.share, p.originsH2, p.crowd = max(r.IntN(7)-2, 0), r.IntN(2) == 0, 1+r.IntN(4)
+	p.heavy = (f.Segment == 0 || f.Segment > 500) && (f.Room == 0 || f.Room > 4000) && p.biggest > 12
 	p.config = gatewayConfig(r, &p)
 	return p
 }
