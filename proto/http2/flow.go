@@ -12,9 +12,10 @@ type receiving struct {
 	size     int32 // left + held + consumed
 }
 
-// take lowers the window by a DATA frame and reports false if the peer did not have it.
+// take lowers the window by a DATA frame and reports false if the peer did not have it. A frame without content needs none (RFC 9113
+// §6.9), not even of a window that settings have made negative.
 func (w *receiving) take(n int32) bool {
-	if n > w.left {
+	if n > 0 && n > w.left {
 		return false
 	}
 	w.left -= n

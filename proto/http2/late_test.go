@@ -106,3 +106,21 @@ func TestLateForRefused(t *testing.T) {
 	}
 	s.want("data 1 end:")
 }
+
+// TestEndBelowWindow: what a client had sent before it knew how small windows are here leaves it less than none, and its end needs none.
+func TestEndBelowWindow(t *testing.T) {
+	s := newScript(t, Server, func(c *Config) { c.StreamWindow = 1024 })
+	s.c.settingsAcked = false // the client has not seen them
+	s.feed(s.headers(1, false, ":method=POST|:scheme=https|:path=/|:authority=x"))
+	s.consume = false
+	for range 3 {
+		s.feed(DataFrame{1, false, zeros[:16384]}.Append(nil))
+	}
+	s.feed(AppendSettingsAck(nil))
+	if left := s.streams[1].recv.left; left >= 0 {
+		t.Fatalf("the window is %d", left)
+	}
+	s.outcome()
+	s.feed(DataFrame{1, true, nil}.Append(nil))
+	s.want("data 1 end:")
+}
