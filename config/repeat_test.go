@@ -224,8 +224,8 @@ func TestDecodeAfterSharesLists(t *testing.T) {
 	if &one.Items[0] != &two.Items[0] || &one.Others[0] == &two.Others[0] {
 		t.Error("items are to be shared, and others not")
 	}
-	if changes := fmt.Sprint(Diff(&one, &two)); changes != "[+ kind: x - others[d]: {name: d} + others[e]: {name: e}]" && !strings.Contains(changes, "kind") {
-		t.Error(changes)
+	if got, want := fmt.Sprint(Diff(&one, &two)), "[+ kind: x ~ others[1].name: d -> e]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 	if one.Others[1].Name != "d" {
 		t.Error("what was decoded before has changed")
@@ -240,8 +240,8 @@ func TestDecodeAfterEdits(t *testing.T) {
 	pieces := append(strings.SplitAfter("- \n\"\n'\n[\n]\n{\n}\n#\n|\n: x\n  - same\n\t\n---\n...\n&a \n*a\n  \n? \n", "\n"), lines...)
 	trap := strings.SplitAfter(trapText, "\n")
 	total, right := 0, 0
-	for i := range 1500 {
-		if i == 1200 {
+	for i := range 400 {
+		if i == 320 {
 			lines = trap
 		}
 		first := edited(random, lines, pieces, random.IntN(3))
@@ -251,7 +251,7 @@ func TestDecodeAfterEdits(t *testing.T) {
 			right++
 		}
 	}
-	if t.Logf("%d elements were repeated by %d texts", total, right); total < 500 || right < 500 {
+	if t.Logf("%d elements were repeated by %d texts", total, right); total < 100 || right < 100 {
 		t.Errorf("only %d elements were repeated by %d texts", total, right)
 	}
 }
