@@ -4,6 +4,9 @@
 // beside them start the binary as a child (process_test.go) and speak to it with raw sockets, net/http, curl, wrk and
 // Node; origins are nginx, net/http and scripted sockets (origin_test.go). Start reading at process_test.go.
 //
+// Tests that mostly wait call t.Parallel, and have both drivers at once by driversAtOnce; those that judge how long something took,
+// or kill and upgrade at chosen moments, run alone.
+//
 // Everything runs on both drivers. These variables change a run:
 //
 //	RINGWAY_DRIVER=uring|epoll  only that driver

@@ -289,12 +289,11 @@ func TestHealthByICMP(t *testing.T) {
 // wantCounted compares what the gateway counted with what the peer did. What was under way at the end may be missing.
 func (n *twins) wantCounted(w *ward, end func() map[string]tally, endpoints ...string) {
 	n.t.Helper()
-	counted := map[string][2]float64{}
+	counted, before := map[string][2]float64{}, time.Now()
 	for _, at := range endpoints {
 		labels := fmt.Sprintf("{check=\"icmp\",cluster=\"out\",endpoint=%q,result=", at)
 		counted[at] = [2]float64{w.metric("ringway_endpoint_checks_total" + labels + `"good"}`), w.metric("ringway_endpoint_checks_total" + labels + `"failed"}`)}
 	}
-	before := time.Now()
 	w.stop()
 	since := uint64(time.Since(before)/(50*time.Millisecond)) + 12 // pings until it had ended, and those that were under way before
 	did := end()

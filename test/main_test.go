@@ -29,8 +29,14 @@ func TestMain(m *testing.M) {
 }
 
 // atOnce is how many of the tests that call t.Parallel run at a time, unless -parallel says so. It is more than the machine has
-// processors, for they wait most of the time: for a timeout, for an authority, for a pool to give back what nobody uses.
-const atOnce = 8
+// processors, for they wait most of the time: for a timeout, for an authority, for a pool to give back what nobody uses. With the race
+// detector they wait less.
+func atOnce() int {
+	if raceEnabled {
+		return max(4, runtime.GOMAXPROCS(0))
+	}
+	return max(8, runtime.GOMAXPROCS(0))
+}
 
 // suite removes what the tests built.
 type suite struct{ m *testing.M }
@@ -40,7 +46,7 @@ func (s suite) Run() int {
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
 	if !told {
-		_ = flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))) // a number that is good
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce())) // a number that is good
 	}
 	if name, value, _ := strings.Cut(quickExit, "="); os.Getenv(name) == "" {
 		_ = os.Setenv(name, value) // for all that is started

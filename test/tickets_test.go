@@ -17,7 +17,7 @@ func TestTicketsAcrossUpgrades(t *testing.T) {
 		control := filepath.Join(t.TempDir(), "control")
 		listener := fmt.Sprintf("{address: 127.0.0.1:0, routes: [{filters: [{respond: {body: fine}}]}], tls: {certificates: [%s]}}", certs.pair("ec"))
 		p := start(t, driver, fmt.Sprintf("listeners:\n  web: %s\n  other: %s\nprocess: {control: %q}", listener, listener, control), options{})
-		get := []string{"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"}
+		get := []said{{"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "fine"}}
 		ask := func(addr, version, how, file string) bool {
 			out := sClient(t, certs, addr, "fine", get, version, how, file)
 			if !strings.Contains(out, "fine") {

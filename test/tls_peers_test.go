@@ -209,8 +209,12 @@ func testTLSCurl(t *testing.T, p *process, certs *pki) {
 	}
 }
 
-// sClient runs openssl s_client, gives it input, and returns what it prints once that has the text wanted, or at its end.
-func sClient(t *testing.T, certs *pki, addr, want string, input []string, args ...string) string {
+// said is something that s_client is told, and what it prints then.
+type said struct{ text, answer string }
+
+// sClient runs openssl s_client, tells it one thing after the other, and returns what it prints once that has the text wanted, or at
+// its end.
+func sClient(t *testing.T, certs *pki, addr, want string, input []said, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(tool(t, "openssl", "openssl"), append([]string{"s_client", "-connect", addr, "-servername", "localhost", "-verify_return_error", "-CAfile", certs.file("ca.pem")}, args...)...)
 	in, err := cmd.StdinPipe()
@@ -222,22 +226,26 @@ func sClient(t *testing.T, certs *pki, addr, want string, input []string, args .
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range input { // s_client takes a command only where a read begins with it
-		_, _ = io.WriteString(in, part)
-		time.Sleep(200 * time.Millisecond)
-	}
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	for end := time.Now().Add(patience); !strings.Contains(log.String(), want) && time.Now().Before(end); {
-		select {
-		case <-ended:
-			end = time.Now()
-		case <-time.After(10 * time.Millisecond):
+	printed := func(want string, from int) {
+		for end := time.Now().Add(patience); !strings.Contains(log.String()[from:], want) && time.Now().Before(end); {
+			select {
+			case <-ended:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
 		}
 	}
+	for _, part := range input { // a command is one where a read begins with it, so that nothing may wait to be read before it
+		from := len(log.String())
+		_, _ = io.WriteString(in, part.text)
+		printed(part.answer, from)
+	}
+	printed(want, 0)
 	_ = in.Close()
 	select {
 	case <-ended:
@@ -271,7 +279,7 @@ func testSClient(t *testing.T, p *process, certs *pki) {
 	for _, v := range []string{"-tls1_2", "-tls1_3"} {
 		t.Run("resumption "+v, func(t *testing.T) {
 			session := filepath.Join(t.TempDir(), "session")
-			get := []string{"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n"}
+			get := []said{{"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "a small file"}}
 			if out := sClient(t, certs, p.addr, "a small file", get, v, "-sess_out", session); !strings.Contains(out, "a small file") {
 				t.Fatal(out)
 			}
@@ -281,8 +289,8 @@ func testSClient(t *testing.T, p *process, certs *pki) {
 		})
 	}
 	t.Run("KeyUpdate", func(t *testing.T) {
-		get := "GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n"
-		input := []string{get, "K\n", get, "k\n", get, "GET /empty HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"}
+		get := said{"GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n", "\ntext\n"}
+		input := []said{get, {"K\n", "KEYUPDATE"}, get, {"k\n", "KEYUPDATE"}, get, {"GET /empty HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "204 No Content"}}
 		out := sClient(t, certs, p.addr, "204 No Content", input, "-tls1_3")
 		if n := strings.Count(out, "KEYUPDATE"); n != 2 || strings.Count(out, "\ntext\n") != 3 || !strings.Contains(out, "204 No Content") {
 			t.Errorf("%d KeyUpdates:\n%s", n, out)

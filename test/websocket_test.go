@@ -137,7 +137,7 @@ listeners:
   both: {address: 127.0.0.1:0, tls: {certificates: [%[1]s]}, routes: [{cluster: secure}]}
 clusters:
   site: {endpoints: [%[2]q]}
-  secure: {endpoints: [%[3]q], tls: {ca: %[4]q, server_name: localhost}}
+  secure: {endpoints: [%[3]q], tls: {ca: %[4]q, server_name: localhost}, timeouts: {connect: 20s}}
 `
 
 // startSpeaking starts a WebSocket server, plain and over TLS, and a gateway in front of it.
