@@ -28,7 +28,7 @@ demo: build ## Run the gateway with origins of its own, and print what to curl.
 	@exec bin/ringway demo $(ARGS)
 
 test: ## Run all tests; needs nothing but Go. Those that need another program skip without it.
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 30m ./...
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout 20m ./...
 
 check: gofmt vet staticcheck arch race ## Run all that a change must pass: format, vet, staticcheck, policy and generated files, tests with -race.
 
@@ -46,7 +46,7 @@ arch: ## Check the policy (imports, names, sizes) and that generated files are w
 
 race: cgo ## Run the tests with the race detector, which needs a C compiler.
 	@echo "$(GO) test -race -count=1, all but the policy"
-	@$(GO) test -race -count=1 -timeout 30m $(RACED)
+	@$(GO) test -race -count=1 -timeout 20m $(RACED)
 
 cgo:
 	@if [ "$$(CGO_ENABLED=1 $(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
