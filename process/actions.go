@@ -94,14 +94,24 @@ func (m *master) wedge(c *child, err error) {
 	m.linkLost(c, err)
 }
 
-// resume has a worker accept; done hears when it does. One that does not say so in time is wedged.
+// resume has a worker accept; done hears when it does. One that does not say so in time is wedged. A worker that is to hand over hears
+// of it when it has, or cannot: in the other order it would stop for good.
 func (m *master) resume(id lifecycle.WorkerID, done func()) {
-	m.tell(id, &message.Resume{}, done, m.wedge)
+	var after <-chan struct{}
+	if c := m.children[id]; c != nil {
+		after = c.giving
+	}
+	m.tellAfter(after, id, &message.Resume{}, done, m.wedge)
 }
 
 // tell sends a worker what it acknowledges: then done, unless it is nil, is called, or failed if it does not. A worker without a link is being started and is
 // killed by its timers.
 func (m *master) tell(id lifecycle.WorkerID, msg message.Message, done func(), failed func(*child, error)) {
+	m.tellAfter(nil, id, msg, done, failed)
+}
+
+// tellAfter is tell as soon as after is closed; nil is at once.
+func (m *master) tellAfter(after <-chan struct{}, id lifecycle.WorkerID, msg message.Message, done func(), failed func(*child, error)) {
 	c := m.children[id]
 	if c == nil {
 		return
@@ -117,6 +127,13 @@ func (m *master) tell(id lifecycle.WorkerID, msg message.Message, done func(), f
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
 		defer cancel()
+		if after != nil {
+			select {
+			case <-after:
+			case <-l.Done():
+			case <-ctx.Done():
+			}
+		}
 		err := l.Tell(ctx, msg)
 		m.telling.Done()
 		if err != nil {
@@ -158,8 +175,11 @@ func (m *master) handOver(a lifecycle.HandOver) {
 		return
 	}
 	fromLink, toLink, started := from.link, to.link, time.Now()
+	given := make(chan struct{})
+	from.giving = given
 	go func() {
 		err := m.connectWorkers(fromLink, toLink)
+		close(given)
 		text := ""
 		if err != nil {
 			text = err.Error()

@@ -25,6 +25,7 @@ type child struct {
 	wants   []ListenerKey // sockets that it was given and may not use yet
 	started time.Time
 	greeted chan struct{} // closed when it has said Hello, or what was wrong about it was reported
+	giving  chan struct{} // closed when it has answered that it is to hand over, or cannot be told; nil if it never was
 	gone    chan struct{} // closed when the process has ended
 	exit    sys.Exit      // how
 }

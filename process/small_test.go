@@ -1,13 +1,20 @@
 package process
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/ringway/ringway/process/lifecycle"
+	"github.com/ringway/ringway/process/link"
 	"github.com/ringway/ringway/process/message"
 	"github.com/ringway/ringway/sys"
 )
@@ -141,4 +148,74 @@ func TestExecThatFails(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestResumeFollowsHandOver: a worker that is to hand over and at once is to go on, because the other one has died, hears of both in this
+// order, and of the second when it is done with the first.
+func TestResumeFollowsHandOver(t *testing.T) {
+	m := &master{log: slog.New(slog.DiscardHandler), inbox: make(chan func(), inboxSize), ended: make(chan struct{}), children: map[lifecycle.WorkerID]*child{}}
+	m.o.Limits = lifecycle.DefaultLimits()
+	heard, goOn := make(chan string), make(chan struct{})
+	for id, name := range map[lifecycle.WorkerID]string{1: "old", 2: "new"} {
+		m.children[id] = &child{id: id, link: linked(t, uint64(id), func(msg message.Message) {
+			heard <- fmt.Sprintf("%s %T", name, msg)
+			<-goOn
+		})}
+	}
+	m.handOver(lifecycle.HandOver{From: 1, To: 2})
+	resumed := make(chan struct{})
+	m.resume(1, func() { close(resumed) })
+	for _, want := range []string{"new *message.HandOver", "old *message.HandOver", "old *message.Resume"} {
+		if got := <-heard; got != want {
+			t.Fatalf("%s came, not %s", got, want)
+		}
+		select {
+		case got := <-heard:
+			t.Fatalf("%s came before the answer to %s", got, want)
+		case <-time.After(30 * time.Millisecond):
+		}
+		goOn <- struct{}{}
+	}
+	<-resumed
+	m.telling.Wait()
+}
+
+// linked is a master's link to a worker that has heard do what it is told.
+func linked(t *testing.T, generation uint64, told func(message.Message)) *link.Link {
+	t.Helper()
+	a, b, err := sys.SocketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shake := func(f *os.File, as message.Role, how func(context.Context, *net.UnixConn, *message.Hello, link.Permit, *slog.Logger) (*link.Link, error)) *link.Link {
+		conn, err := link.FromFile(f)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		h := newHello(as, "test", generation)
+		h.Features |= message.FeatureConnections | message.FeatureResume
+		l, err := how(t.Context(), conn, h, link.Anyone, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		t.Cleanup(l.Close)
+		return l
+	}
+	greeted := make(chan *link.Link)
+	go func() { greeted <- shake(b, message.RoleWorker, link.Connect) }()
+	master, worker := shake(a, message.RoleMaster, link.Accept), <-greeted
+	if t.Failed() {
+		t.FailNow()
+	}
+	refuse := func(context.Context, *link.Delivery) link.Reply {
+		return link.Refuse(message.ReasonForbidden, errNotAsked)
+	}
+	master.Start(refuse)
+	worker.Start(func(_ context.Context, d *link.Delivery) link.Reply {
+		told(d.Message)
+		return link.Reply{}
+	})
+	return master
 }
