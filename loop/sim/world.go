@@ -48,7 +48,7 @@ const (
 	frozen  mode = iota // it does not: loops do what is due and then rest
 	stuck               // it does not, and no loop runs either
 	running             // one loop at a time, and the clock jumps when all rest
-	live                // loops run side by side, and the clock jumps as soon as nothing is due
+	live                // loops run side by side, and the clock jumps when all rest
 )
 
 const never = math.MaxInt64
@@ -97,6 +97,8 @@ func (w *World) rest() {
 	}
 }
 
+// resting reports whether every loop waits and none has anything due: only then may the clock jump, or who is slow to run, since the
+// machine is loaded, would lose hours in a moment.
 func (w *World) resting() bool {
 	if w.holder != nil {
 		return false
@@ -123,7 +125,7 @@ func (w *World) Freeze() {
 func (w *World) Live() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.mode = live
+	w.mode, w.holder = live, nil
 	for _, d := range w.drivers {
 		d.cond.Broadcast()
 	}
@@ -322,14 +324,14 @@ func (w *World) await(d *Driver) {
 			break
 		}
 		next := w.next()
-		if next == never || next > w.bound {
+		if next == never || next > w.bound || !w.resting() {
 			d.cond.Wait()
 			continue
 		}
 		w.mu.Unlock()
 		time.Sleep(pace)
 		w.mu.Lock()
-		if w.mode == live && !d.due() && w.next() == next {
+		if w.mode == live && w.resting() && w.next() == next {
 			w.advance(next)
 			w.wakeWaiters()
 		}
@@ -366,6 +368,7 @@ func (w *World) leave(d *Driver) {
 	if w.holder == d {
 		w.holder = nil
 	}
+	w.wakeWaiters() // those of a live world may have waited for this one
 	w.schedule()
 	w.quiet.Broadcast()
 }

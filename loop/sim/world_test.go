@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -130,6 +131,48 @@ func TestTimeStandsStill(t *testing.T) {
 	w.Live()
 	l.Stop(time.Second)
 	if err := l.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLiveClockWaits: loops that run side by side share one clock, which must not leave behind the one that is at work.
+func TestLiveClockWaits(t *testing.T) {
+	w := sim.New(sim.Config{Seed: 1})
+	var loops []*loop.Loop
+	for id := range 2 {
+		l, err := loop.Start(loop.DefaultConfig(id, w.Driver))
+		if err != nil {
+			t.Fatal(err)
+		}
+		loops = append(loops, l)
+	}
+	w.Live()
+	busy, sleeper := loops[0], loops[1]
+	slept := make(chan error, 1)
+	busy.On(func() { // the clock stands still from here on, or leaves this loop behind
+		sleeper.Post(func() {
+			sleeper.Go("sleeper", func(task *loop.Task) { slept <- task.Sleep(time.Minute) })
+		})
+		from := w.Now()
+		time.Sleep(20 * time.Millisecond)
+		if d := time.Duration(w.Now() - from); d > 0 {
+			t.Errorf("the clock went on for %v while a loop was at work", d)
+		}
+	})
+	if err := <-slept; err != nil {
+		t.Error(err)
+	}
+	busy.Stop(time.Second)
+	go func() { // a loop that has left holds nobody up
+		sleeper.Post(func() {
+			sleeper.Go("sleeper", func(task *loop.Task) { slept <- task.Sleep(time.Minute) })
+		})
+	}()
+	if err := errors.Join(busy.Wait(), <-slept); err != nil {
+		t.Error(err)
+	}
+	sleeper.Stop(time.Second)
+	if err := sleeper.Wait(); err != nil {
 		t.Error(err)
 	}
 }
