@@ -17,13 +17,12 @@ import (
 type call struct {
 	id       int
 	method   string
-	sends    int    // bytes of the request's body
-	gets     int    // bytes of the response's
-	arrivals int    // heads that reached an origin
-	bodies   int    // times that the whole body did
-	trails   bool   // the request has trailers
-	sum      string // what the response's trailers have to say; "": there are none
-	cut      bool   // a side has reset a tunnel
+	sends    int  // bytes of the request's body
+	gets     int  // bytes of the response's
+	arrivals int  // heads that reached an origin
+	bodies   int  // times that the whole body did
+	trails   bool // the request has trailers
+	cut      bool // a side has reset a tunnel
 	ended    string
 }
 

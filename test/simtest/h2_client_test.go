@@ -286,8 +286,9 @@ func (e *h2End) hear(t *loop.Task, st *h2Stream, q *call, neglects bool) error {
 		s.problem("request %d was answered with content-length %s and %d bytes", q.id, n, len(body))
 	}
 	s.check(q, res, body)
-	if sum := field(st.trailers, "x-sum"); q.ended == "answered" && sum != q.sum {
-		s.problem("request %d was answered with trailer %q, want %q", q.id, sum, q.sum)
+	// What trailers there are the response's own head says: of a request that was tried again, two responses may be on their way.
+	if sum, want := field(st.trailers, "x-sum"), field(st.head.Fields, "x-trails"); q.ended == "answered" && (sum != want || sum != "" && sum != strconv.Itoa(q.id)) {
+		s.problem("request %d was answered with trailer %q, want %q", q.id, sum, want)
 	}
 	return nil
 }

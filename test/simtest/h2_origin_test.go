@@ -163,11 +163,11 @@ func (e *h2End) respond(t *loop.Task, st *h2Stream, call *call, d deed) bool {
 	id := strconv.Itoa(call.id)
 	fields := [][2]string{{":status", "200"}, {"x-id", id}, {"x-size", strconv.Itoa(len(body))}}
 	trails := false
-	if call.sum = ""; call.method == "HEAD" || r.IntN(2) == 0 {
+	if call.method == "HEAD" || r.IntN(2) == 0 {
 		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(body))})
 	} else if r.IntN(2) == 0 {
 		trails = true
-		fields = append(fields, [2]string{"trailer", "x-sum"})
+		fields = append(fields, [2]string{"x-trails", id}, [2]string{"trailer", "x-sum"})
 	}
 	if call.method == "HEAD" {
 		st.sent = true
@@ -182,9 +182,6 @@ func (e *h2End) respond(t *loop.Task, st *h2Stream, call *call, d deed) bool {
 			e.abort()
 		}
 		return false
-	}
-	if trails {
-		call.sum = id
 	}
 	if st.sendBody(t, body, trails, id) != nil {
 		return false

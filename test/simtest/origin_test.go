@@ -116,7 +116,6 @@ func (s *scenario) respond(t *loop.Task, c *conn.Conn, q *http.Request, call *ca
 	last := d == early || d == hasty || s.rnd.IntN(6) == 0
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Id: %d\r\nX-Size: %d\r\n", call.id, len(body))
 	framing := s.rnd.IntN(3)
-	call.sum = ""
 	if last && (s.calm || s.rnd.IntN(2) == 0) || framing == 2 { // an end that is not announced may cost the next request
 		head += "Connection: close\r\n"
 		last = true
@@ -131,8 +130,7 @@ func (s *scenario) respond(t *loop.Task, c *conn.Conn, q *http.Request, call *ca
 	case framing == 1:
 		trailer := ""
 		if s.rnd.IntN(2) == 0 {
-			call.sum = strconv.Itoa(call.id)
-			head, trailer = head+"Trailer: X-Sum\r\n", "X-Sum: "+call.sum+"\r\n"
+			head, trailer = fmt.Sprintf("%sX-Trails: %d\r\nTrailer: X-Sum\r\n", head, call.id), fmt.Sprintf("X-Sum: %d\r\n", call.id)
 		}
 		out.WriteString(head + "Transfer-Encoding: chunked\r\n\r\n")
 		for rest := body; len(rest) > 0; {
