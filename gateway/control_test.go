@@ -247,7 +247,7 @@ func TestAdminMoves(t *testing.T) {
 
 // TestStatusWithoutDetail: who may not change anything is told that a worker has crashed, and not what it wrote.
 func TestStatusWithoutDetail(t *testing.T) {
-	spec, err := Load("test", []byte(importConfig))
+	spec, err := Load("test", importText(t))
 	if err != nil {
 		t.Fatal(err)
 	}

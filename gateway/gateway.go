@@ -307,6 +307,11 @@ func (g *Gateway) Stalls() []loop.Stall {
 // Reopen opens the access log's file anew, after it was rotated.
 func (g *Gateway) Reopen() error { return g.current().plan.access.Reopen() }
 
+// firstPatience is how long a gateway that drains waits for the first request of a client that has connected: it is on its way, or
+// the client has connected in advance. A drain timeout of less than four times that shortens it, since a handshake or a GOAWAY may take as
+// long beside it. Tests have more.
+var firstPatience = time.Second
+
 // Drain stops accepting, lets requests and sessions in flight finish until ctx ends or the configured time has passed, then closes
 // everything. It returns an error if any had to be cut off.
 func (g *Gateway) Drain(ctx context.Context) error {
@@ -315,14 +320,15 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	defer func() { <-g.turn }()
 	g.cancel()
 	g.retiring.Wait()
-	now := g.current()
+	now, patience := g.current(), firstPatience
 	if d := now.plan.spec.Runtime.DrainTimeout.Std(); d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
+		patience = min(patience, d/4)
 	}
 	for _, p := range now.everyone() {
-		p.loop.Post(p.drain)
+		p.loop.Post(func() { p.drain(patience) })
 	}
 	g.releaseSockets()
 	left := g.awaitRest(ctx)

@@ -72,10 +72,13 @@ func (g *Gateway) Import(all []process.Connection) (refused []uint64) {
 // understand reads a connection's state, and says whether this configuration has a place for it.
 func (p *plan) understand(c process.Connection) (in *incoming, err error) {
 	in = &incoming{Connection: c}
-	fds, protocol := 1, inbound.Protocol("")
+	fds, protocol, encrypted := 1, inbound.Protocol(""), false
 	switch c.Kind {
 	case handover.HTTP1:
 		protocol = inbound.HTTP
+		in.client, err = handover.Decode[handover.Client](c.State)
+	case handover.Hello:
+		protocol, encrypted = inbound.HTTP, true
 		in.client, err = handover.Decode[handover.Client](c.State)
 	case handover.Waiting:
 		protocol = inbound.TCP
@@ -106,6 +109,8 @@ func (p *plan) understand(c process.Connection) (in *incoming, err error) {
 		return nil, fmt.Errorf("%d descriptors", len(c.Fds))
 	case protocol != "" && (s == nil || s.Protocol != protocol):
 		return nil, fmt.Errorf("there is no such listener of %s", protocol)
+	case encrypted && s.TLS == nil:
+		return nil, errors.New("the listener has no TLS")
 	}
 	return in, nil
 }
@@ -188,6 +193,8 @@ func (p *part) receive(in *incoming) error {
 		switch in.Kind {
 		case handover.HTTP1:
 			return h.Receive(first, in.unix, in.client)
+		case handover.Hello:
+			return h.ReceiveHello(first, in.unix, in.client)
 		case handover.Upgraded:
 			if to := p.endpoint(in.after.Cluster, in.after.Endpoint); to != nil {
 				return h.ReceiveUpgraded(in.Fds, in.unix, to, in.after)

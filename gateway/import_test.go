@@ -15,14 +15,20 @@ import (
 const importConfig = `
 listeners:
   web: {address: "127.0.0.1:0", routes: [{cluster: out}]}
+  tls: {address: "127.0.0.1:0", tls: {certificates: [%s]}, routes: [{cluster: out}]}
   db: {address: "127.0.0.1:0", protocol: tcp, cluster: out}
 clusters: {out: {endpoints: ["127.0.0.1:9"], health_check: {tcp: {interval: 1h}}}}
 runtime: {driver: epoll, loops: 1}
 `
 
+// importText is importConfig, with a certificate.
+func importText(t testing.TB) []byte {
+	return fmt.Appendf(nil, importConfig, newAuthority(t).issue("site", false, nil, "localhost").yaml())
+}
+
 // importing is a gateway that takes connections over.
 func importing(t testing.TB) *Gateway {
-	spec, err := Load("test", []byte(importConfig))
+	spec, err := Load("test", importText(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +73,9 @@ func TestImportRefuses(t *testing.T) {
 	}{
 		{"keep-alive client", process.Connection{Kind: handover.HTTP1, Listener: "web", State: []byte(`{"requests":3}`)}, 1, true},
 		{"what a later version tells is skipped", process.Connection{Kind: handover.HTTP1, Listener: "web", State: []byte(`{"later":[1]}`)}, 1, true},
+		{"before a handshake", process.Connection{Kind: handover.Hello, Listener: "tls", State: []byte(`{"source":"192.0.2.1:7"}`)}, 1, true},
+		{"before a handshake, without TLS", process.Connection{Kind: handover.Hello, Listener: "web", State: []byte(`{}`)}, 1, false},
+		{"before a handshake, at layer 4", process.Connection{Kind: handover.Hello, Listener: "db", State: []byte(`{}`)}, 1, false},
 		{"waiting session", process.Connection{Kind: handover.Waiting, Listener: "db", State: []byte(`{}`)}, 1, true},
 		{"relay", process.Connection{Kind: handover.Relay, Listener: "db", State: relay("out", "127.0.0.1:9")}, 2, true},
 		{"upgraded", process.Connection{Kind: handover.Upgraded, Listener: "web", State: relay("out", "127.0.0.1:9")}, 2, true},
@@ -106,7 +115,7 @@ func TestImportRefuses(t *testing.T) {
 
 // FuzzImport: whatever a peer says of a connection, it is understood or refused.
 func FuzzImport(f *testing.F) {
-	spec, err := Load("test", []byte(importConfig))
+	spec, err := Load("test", importText(f))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -115,7 +124,7 @@ func FuzzImport(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, kind := range []string{handover.HTTP1, handover.Waiting, handover.Relay, handover.Upgraded, handover.Upstream, "other"} {
+	for _, kind := range []string{handover.HTTP1, handover.Hello, handover.Waiting, handover.Relay, handover.Upgraded, handover.Upstream, "other"} {
 		f.Add(kind, "web", []byte(`{"unread":"AAAA","requests":1,"source":"1.2.3.4:5"}`), 1)
 		f.Add(kind, "db", handover.Encode(&handover.Tunnel{Cluster: "out", Endpoint: "127.0.0.1:9"}), 2)
 	}

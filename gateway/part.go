@@ -34,8 +34,9 @@ type handler interface {
 	Gate() *inbound.Gate
 	// SetAccess changes where requests are logged.
 	SetAccess(*accesslog.Producer)
-	// Drain stops accepting and lets what goes on come to its end, at once where nothing does.
-	Drain()
+	// Drain stops accepting and lets what goes on come to its end, at once where nothing does. Clients that have just come may be
+	// given patience for their first request.
+	Drain(patience time.Duration)
 	// Retire stops accepting and lets every client have the answer to what it may have sent; those that are silent for so long
 	// are let go.
 	Retire(patience time.Duration)
@@ -87,9 +88,9 @@ func (nowhere) Handle(*exchange.Exchange) error {
 var _ filter.Handler = nowhere{}
 
 // drain lets the part come to rest.
-func (p *part) drain() {
+func (p *part) drain(patience time.Duration) {
 	for _, h := range p.all() {
-		h.Drain()
+		h.Drain(patience)
 	}
 }
 
@@ -108,7 +109,7 @@ func (p *part) conns() int {
 // end closes every connection, clients' and upstreams'.
 func (p *part) end() {
 	for _, h := range p.all() {
-		h.Drain()
+		h.Drain(0)
 		h.CloseAll()
 	}
 	for _, c := range p.clusters {

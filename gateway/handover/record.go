@@ -8,6 +8,7 @@ import (
 // The kinds of connections that are handed over.
 const (
 	HTTP1    = "http1"    // a client's, between two requests
+	Hello    = "hello"    // a client's, before anything of its TLS handshake was taken
 	Waiting  = "waiting"  // a client's, of layer 4, that has yet to say where it is to go
 	Relay    = "relay"    // a client's and an upstream's, between two messages
 	Upgraded = "upgraded" // a client's and an upstream's after an upgrade of HTTP/1.1, between two messages
@@ -31,7 +32,7 @@ type Record struct {
 // Taker takes records, on the loop that they come from.
 type Taker func(*Record)
 
-// Client is the state of HTTP1 and Waiting.
+// Client is the state of HTTP1, Hello and Waiting.
 type Client struct {
 	Unread      []byte `json:"unread,omitempty"`   // received and not read
 	Requests    int    `json:"requests,omitempty"` // that it has carried

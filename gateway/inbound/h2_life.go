@@ -19,6 +19,7 @@ type h2Life struct {
 	drained   int64 // when the first GOAWAY was sent; 0: not yet
 	patience  time.Duration
 	told      bool // the second GOAWAY was sent for want of an answer to the first
+	awaits    bool // it is to be drained, once its first request has come or was waited for since restSince
 }
 
 // lifePing is what a PING of ours carries.
@@ -45,6 +46,8 @@ func (c *h2Conn) schedule() {
 	switch {
 	case l.drained != 0 && !l.told:
 		at(l.drained, l.patience)
+	case l.awaits && l.drained == 0:
+		at(l.restSince, c.s.h.patience)
 	case l.drained == 0 && len(c.requests) == 0:
 		at(l.restSince, t.idle)
 	}
@@ -92,16 +95,25 @@ func (c *h2Conn) Expired(*conn.Conn) {
 	case l.drained != 0 && !l.told && now >= l.drained+int64(l.patience):
 		l.told = true
 		c.hc.Drain()
+	case l.awaits && l.drained == 0 && now >= l.restSince+int64(c.s.h.patience):
+		c.drain()
 	case l.drained == 0 && len(c.requests) == 0 && t.idle > 0 && now >= l.restSince+int64(t.idle):
 		c.drain()
 	}
 	c.proceed()
 }
 
-// drain lets the connection end without losing a request (RFC 9113 §6.8): the client is told in two steps.
+// drain lets the connection end without losing a request (RFC 9113 §6.8): the client is told in two steps. When the whole handler drains,
+// one whose client has not asked for anything yet is told only after its first request: it would have to connect anew with that, and many clients
+// fail instead where a connection ends that they have just made.
 func (c *h2Conn) drain() {
 	l := &c.life
 	if l.drained != 0 || c.hc.Err() != nil || c.s.c.Closed() {
+		return
+	}
+	if h := c.s.h; c.s.requests == 0 && !l.awaits && h.closes && h.patience > 0 {
+		l.awaits, l.restSince = true, h.n.Loop.Now()
+		c.schedule()
 		return
 	}
 	l.drained, l.patience = c.s.h.n.Loop.Now(), lingerTime

@@ -70,7 +70,7 @@ func (c *h2Conn) begin(ev *http2.Event) {
 	}
 	r.run = h.n.Loop.Spawn("http2", r)
 	c.s.requests++
-	if most := h.terms.maxReqs; most > 0 && c.s.requests == most {
+	if most := h.terms.maxReqs; most > 0 && c.s.requests == most || c.life.awaits {
 		c.drain()
 	}
 }

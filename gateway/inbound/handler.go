@@ -60,7 +60,7 @@ type Handler struct {
 	free       []*h1Request
 	freeH2     []*h2Request
 	draining   bool           // every response is its connection's last
-	closes     bool           // and connections at rest are closed
+	closes     bool           // and connections at rest are closed, but for those that have yet to be answered for the first time
 	patience   time.Duration  // while draining: for what may be on its way
 	tunnelled  [2]uint64      // bytes of tunnels, from clients and to them, that Counters have not
 	to         handover.Taker // gets connections at rest, on the way to another process; nil: they stay
@@ -130,10 +130,7 @@ func (h *Handler) accept(d *Door, c *conn.Conn) {
 			return
 		}
 	}
-	s.rest()
-	if h.draining { // it came just before, and its request with it or never
-		c.SetReadTimeout(h.patience)
-	}
+	s.rest() // while draining, too: it came just before, and its request with it or never
 }
 
 // Label is the listener's name in metrics.
@@ -148,14 +145,18 @@ func (h *Handler) Snapshot() metrics.ListenerCounters {
 	return c
 }
 
-// Drain stops accepting, closes connections at rest and lets those in use finish their request.
-func (h *Handler) Drain() {
-	h.draining, h.closes, h.patience = true, true, lingerTime
+// Drain stops accepting, closes connections at rest and lets those in use finish their request, or the handshake and the first
+// request. Clients that have connected and were not answered yet have patience for that; 0: they are not waited for.
+func (h *Handler) Drain(patience time.Duration) {
+	h.draining, h.closes, h.patience = true, true, patience
 	h.gate.Close()
 	for s := range h.sessions {
-		if s.h2 != nil {
+		switch {
+		case s.h2 != nil:
 			s.h2.drain()
-		} else if !s.active {
+		case s.fresh() && patience > 0:
+			s.c.SetReadTimeout(s.silence())
+		case !s.active:
 			_ = s.c.Close()
 		}
 	}

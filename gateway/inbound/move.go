@@ -1,14 +1,16 @@
 package inbound
 
 import (
+	"errors"
 	"net/netip"
 
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/gateway/handover"
+	"github.com/ringway/ringway/gateway/secure"
 )
 
 // Yield stops accepting and gives every connection that can be handed over to to, as soon as it is between two requests. One
-// that carries TLS stays.
+// that carries TLS stays, unless nothing of its handshake has come yet.
 func (h *Handler) Yield(to handover.Taker) {
 	h.to = to
 	h.gate.Close()
@@ -49,14 +51,29 @@ func (h *Handler) Resume() {
 	}
 }
 
+// errPlain refuses a connection that is to become TLS, since the listener has none any more.
+var errPlain = errors.New("the listener has no TLS any more")
+
 // Receive takes a connection over from another process. On failure the descriptor is the caller's.
 func (h *Handler) Receive(fd int32, unix bool, state *handover.Client) error {
+	return h.receive(fd, unix, state, nil)
+}
+
+// ReceiveHello is Receive for one whose client is to begin a handshake.
+func (h *Handler) ReceiveHello(fd int32, unix bool, state *handover.Client) error {
+	if h.terms.tls == nil {
+		return errPlain
+	}
+	return h.receive(fd, unix, state, h.terms.tls)
+}
+
+func (h *Handler) receive(fd int32, unix bool, state *handover.Client, shake *secure.Terminator) error {
 	c, err := conn.Attach(h.n, fd, unix, state.Unread)
 	if err != nil {
 		return err
 	}
 	s := h.arrive(c)
-	s.requests, s.header = state.Requests, state.Header
+	s.shake, s.requests, s.header = shake, state.Requests, state.Header
 	s.client, _ = netip.ParseAddrPort(state.Source) // without it, who opened the connection
 	s.rest()
 	if len(c.Buffered()) > 0 && !s.leaving {
@@ -75,9 +92,10 @@ func (h *Handler) arrive(c *conn.Conn) *session {
 	return s
 }
 
-// plain reports whether bytes lie on the wire as they are read.
+// plain reports whether bytes lie on the wire as they are read, so that another process can go on with them. Those of a handshake
+// do, until the first of them is taken.
 func (s *session) plain() bool {
-	return s.h2 == nil && s.shake == nil && s.info == nil && s.c == conn.Stream(s.under)
+	return s.h2 == nil && !s.begun && s.c == conn.Stream(s.under)
 }
 
 // leave takes the connection out of the loop, if it is at rest and to be given.
@@ -97,6 +115,7 @@ func (s *session) leave() bool {
 func (s *session) left(c *conn.Conn) {
 	s.leaving = false
 	if c.Err() != nil || c.WriteErr() != nil {
+		s.leftEarly()
 		_ = c.Close()
 		return
 	}
@@ -108,8 +127,12 @@ func (s *session) left(c *conn.Conn) {
 	if s.client.IsValid() {
 		state.Source = s.client.String()
 	}
+	kind := handover.HTTP1
+	if s.shake != nil {
+		kind = handover.Hello
+	}
 	s.h.to(&handover.Record{
-		Kind: handover.HTTP1, Listener: s.h.Name, State: handover.Encode(&state), Fds: []int{c.FD()},
+		Kind: kind, Listener: s.h.Name, State: handover.Encode(&state), Fds: []int{c.FD()},
 		Kept: func() {
 			s.stays = true
 			s.back()

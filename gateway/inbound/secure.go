@@ -11,6 +11,7 @@ var errPlainHTTP error = errs.New(errs.BadRequest, "plain HTTP on a port for TLS
 
 // isSecure makes the connection TLS, whose first bytes are there; false says that there is nothing to serve yet, or any more.
 func (s *session) isSecure(t *loop.Task) bool {
+	s.begun = true
 	if secure.PlainHTTP(s.under.Buffered()) {
 		s.shake.Refused(metrics.TLSPlainHTTP)
 		s.answerPlain(t)
@@ -26,7 +27,7 @@ func (s *session) isSecure(t *loop.Task) bool {
 		s.newH2().start()
 		return false
 	}
-	if s.h.closes {
+	if s.h.closes && s.h.patience == 0 {
 		_ = s.c.Close()
 		return false
 	}

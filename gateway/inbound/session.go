@@ -36,6 +36,7 @@ type session struct {
 	header   bool               // a PROXY header comes first
 	shake    *secure.Terminator // makes the connection TLS before the first request; nil: it is, or stays plain
 	info     *secure.Info       // what that has settled; nil: plain
+	begun    bool               // TLS, with what the client has sent: from here on it is this process's
 	unclear  bool               // its first bytes are too few to tell the version
 	h2       *h2Conn            // what it is once the client speaks HTTP/2
 	leaving  bool               // it is on its way out of the loop, to another process
@@ -61,19 +62,33 @@ func (s *session) rest() {
 	s.active, s.watching = false, false
 	s.c.Multishot(s.requests > 0) // a connection that carries one request needs one receive
 	s.c.Watch(s)
-	switch {
-	case s.header:
-		s.c.SetReadTimeout(s.h.terms.times.proxy)
-	case s.shake != nil:
-		s.c.SetReadTimeout(s.shake.Timeout())
-	case s.h.draining: // the last response went out just before
-		s.c.SetReadTimeout(s.h.patience)
-	default:
-		s.c.SetReadTimeout(s.h.terms.times.idle)
-	}
+	s.c.SetReadTimeout(s.silence())
 	if !s.leave() {
 		s.c.Arm()
 	}
+}
+
+// silence is how long the client may say nothing while the connection is at rest; 0: for as long as it likes.
+func (s *session) silence() time.Duration {
+	most := s.h.terms.times.idle
+	switch {
+	case s.header:
+		most = s.h.terms.times.proxy
+	case s.shake != nil:
+		most = s.shake.Timeout()
+	case s.h.draining: // the last response went out just before, or the handshake has ended
+		return s.h.patience
+	}
+	if s.h.draining && (most == 0 || most > s.h.patience) {
+		return s.h.patience
+	}
+	return most
+}
+
+// fresh reports whether the connection is at rest and its client has yet to be answered for the first time. It may have sent what the
+// answer is due to, and unlike one that was answered it has no reason to expect that the connection ends.
+func (s *session) fresh() bool {
+	return !s.active && s.requests == 0 && !s.leaving && !s.under.Detached()
 }
 
 // Readable starts a task for the next request, or cancels the one whose client has left.
@@ -101,9 +116,11 @@ const watchLate = 20 * time.Millisecond
 func (s *session) Expired(*conn.Conn) {
 	switch {
 	case !s.active:
-		if s.header {
+		switch {
+		case s.h.closes: // it was not given the time that it may take
+		case s.header:
 			s.refuse(metrics.ProxyHeaderTimeout, errDeadline)
-		} else {
+		default:
 			s.lateHandshake()
 		}
 		_ = s.c.Close()

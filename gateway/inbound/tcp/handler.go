@@ -114,7 +114,7 @@ func (h *Handler) Snapshot() metrics.ListenerCounters {
 }
 
 // Drain stops accepting. Sessions go on, but for those that have not sent anything yet of what they are to be routed by.
-func (h *Handler) Drain() {
+func (h *Handler) Drain(time.Duration) {
 	h.draining = true
 	h.gate.Close()
 	for s := range h.sessions {
