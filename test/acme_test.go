@@ -345,7 +345,7 @@ func (r *reloadable) get(t *testing.T, path string) string {
 	return string(out)
 }
 
-// TestACMEUpgrade: an old and a new worker share what there is: nothing is got twice, and no handshake fails.
+// TestACMEUpgrade: an old and a new worker share what there is: nothing is got twice, and no handshake fails, wherever the upgrade finds it.
 func TestACMEUpgrade(t *testing.T) {
 	certs := newPKI(t)
 	eachDriver(t, func(t *testing.T, driver string) {
