@@ -130,7 +130,7 @@ func TestBodiesInBlocks(t *testing.T) {
 			t.Errorf("%d blocks are held", n)
 		}
 		close(release)
-		if err := <-done; err != nil {
+		if err := heard(t, done); err != nil {
 			t.Error(err)
 		}
 		eventually(t, "they are given back", func() bool { return r.h2Blocks() == 0 })

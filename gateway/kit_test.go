@@ -122,6 +122,17 @@ func (r *rig) rest() {
 	}
 }
 
+// heard is what comes from the channel.
+func heard[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(patience):
+		t.Fatal("nothing is heard")
+	}
+	return v
+}
+
 func endpoints(s *metrics.Snapshot) (sum metrics.EndpointCounters) {
 	for i := range s.Endpoints {
 		sum.Add(&s.Endpoints[i].EndpointCounters)

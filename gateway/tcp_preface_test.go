@@ -166,7 +166,7 @@ func TestSessionsWithoutAName(t *testing.T) {
 					}
 					c.shut()
 					c.wantEnd("")
-					if s := <-told; s != test.sends {
+					if s := heard(t, told); s != test.sends {
 						t.Errorf("the server got %q", s)
 					}
 					r.wantEnds(1, metrics.Finished)
@@ -360,7 +360,7 @@ func TestProxyHeaderAndPassthrough(t *testing.T) {
 			if got, err := io.ReadAll(s); string(got) != "a serves a.example\nhello" || err != nil {
 				t.Errorf("cut at %d: %q, %v", cut, got, err)
 			}
-			if head := <-told; head != headers[3].text {
+			if head := heard(t, told); head != headers[3].text {
 				t.Errorf("cut at %d: the server was told %q", cut, head)
 			}
 			_ = c.Close()

@@ -142,7 +142,7 @@ func TestSessionHalfClose(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		c.send("and thanks")
 		c.shut()
-		if s := <-told; s != "and thanks" {
+		if s := heard(t, told); s != "and thanks" {
 			t.Errorf("the server got %q", s)
 		}
 		r.wantEnds(1, metrics.Finished)

@@ -84,7 +84,7 @@ func TestUpgradeHalfClose(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		c.send("and thanks")
 		c.finish()
-		if s := <-told; s != "and thanks" {
+		if s := heard(t, told); s != "and thanks" {
 			t.Errorf("the server got %q", s)
 		}
 		r.wantTunnels(1, metrics.Finished)
@@ -125,10 +125,10 @@ func TestUpgradeReset(t *testing.T) {
 func TestUpgradeIdle(t *testing.T) {
 	eachWay(t, func(t *testing.T, w *way) {
 		told := make(chan error, 1)
-		r := w.start(t, with{listener: "timeouts: {tunnel: 300ms}"}, w.switches(t, func(c *client) {
+		r := w.start(t, with{listener: "timeouts: {tunnel: 700ms}"}, w.switches(t, func(c *client) {
 			for range 10 {
 				c.send(".")
-				time.Sleep(60 * time.Millisecond)
+				time.Sleep(90 * time.Millisecond)
 			}
 			_, err := c.rest()
 			told <- err
@@ -137,11 +137,11 @@ func TestUpgradeIdle(t *testing.T) {
 		c.upgrade()
 		began := time.Now()
 		c.wantEnd("..........")
-		if took := time.Since(began); took < 700*time.Millisecond {
+		if took := time.Since(began); took < 1400*time.Millisecond {
 			t.Errorf("ended after %v", took)
 		}
 		_ = c.Close()
-		if err := <-told; err != nil && w.http2 == 0 { // a stream that ends before its peer has ended it is reset
+		if err := heard(t, told); err != nil && w.http2 == 0 { // a stream that ends before its peer has ended it is reset
 			t.Errorf("the server saw %v", err)
 		}
 		r.wantTunnels(1, metrics.IdleTimeout)
@@ -223,7 +223,7 @@ func TestUpgradeStop(t *testing.T) {
 		if _, err := c.rest(); err == nil {
 			t.Error("the client saw an orderly end")
 		}
-		if err := <-told; err == nil {
+		if err := heard(t, told); err == nil {
 			t.Error("the server saw an orderly end")
 		}
 		if b, _ := os.ReadFile(log); !strings.Contains(string(b), `"status":101,"bytes_in":10,"bytes_out":10,`) || !strings.Contains(string(b), `"end":"drained"`) {
@@ -279,7 +279,7 @@ func TestUpgradeUnread(t *testing.T) {
 		if err := drain(c); err != io.EOF {
 			t.Error(err)
 		}
-		if err := <-told; err != io.EOF {
+		if err := heard(t, told); err != io.EOF {
 			t.Error("the server: ", err)
 		}
 		_ = c.Close()
