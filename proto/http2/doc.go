@@ -11,7 +11,8 @@
 // whole; DATA is lent as it arrives. Streams, messages and output buffers come from a [Pool] that the connections of one
 // loop share. A connection at rest holds 1.3 KB before its first request, about 5 KB once HPACK's tables have filled with the
 // usual fields; an open stream 120 bytes and its message (1 KB). In steady state nothing is allocated, with one exception:
-// HPACK is golang.org/x/net's, whose decoder makes a string of each literal.
+// HPACK's decoder is golang.org/x/net's and makes a string of each literal. The encoder is ours (encoder.go): a response's head
+// takes less than half the time, since what repeats is found by one look.
 //
 // Time enters as an argument: nanoseconds of whatever monotonic clock the caller has. Nothing here is safe for concurrent
 // use; a Conn and its Pool belong to one loop. The inbound and outbound sides of the gateway are the intended callers;

@@ -1,6 +1,8 @@
 package http2
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unsafe"
 
 	"golang.org/x/net/http2/hpack"
@@ -8,17 +10,60 @@ import (
 	"github.com/ringway/ringway/proto/header"
 )
 
-// encoder writes field sections. The dynamic table is x/net's; what enters it is decided here, because every entry costs memory
-// at both ends and, in x/net, two strings. A field enters when it is seen a second time: what never repeats (lengths,
-// request IDs) costs nothing, what does is one byte from its third time on. Credentials and cookies never enter (RFC 7541
-// §7.1.3): a connection to an upstream serves many clients, and one must not find out by the size of its request what
-// another's held.
+// encoder writes field sections (RFC 7541). What enters the table is decided here, because every entry costs memory at both ends.
+// A field enters when it is seen a second time: what never repeats (lengths, request IDs) costs nothing, what does is one byte from
+// its third time on. Credentials and cookies never enter (RFC 7541 §7.1.3): a connection to an upstream serves many clients, and
+// one must not find out by the size of its request what another's held.
 type encoder struct {
-	hpack  *hpack.Encoder
-	dst    []byte // what is being written; hpack writes here too
+	dst    []byte // what is being written
 	recent *recent
-	update bool // a change of the table's size must be written before anything else
-	off    bool // there is no table
+	table  sentTable
+}
+
+// sentTable is the dynamic table that the peer's decoder has, as far as it must be known here: how large its entries are. Which
+// fields they are is remembered with those that may come again.
+type sentTable struct {
+	sizes  []uint32 // of the entries, the oldest first; those before first are gone
+	first  int
+	added  uint64 // entries ever: the number of the newest
+	size   uint32
+	max    uint32
+	limit  uint32 // of max
+	least  uint32 // that max had since the peer was told
+	told   uint32 // what the peer has been told of max
+	update bool   // it must be told before anything else
+}
+
+// index is where the entry of a number is (RFC 7541 §2.3.3), 0 if it is not there any more.
+func (t *sentTable) index(number uint64) uint64 {
+	if number+uint64(len(t.sizes)-t.first) <= t.added {
+		return 0
+	}
+	return staticEntries + 1 + t.added - number
+}
+
+// staticEntries is how many entries the static table has.
+const staticEntries = 61
+
+// add makes room for an entry and gives its number; the size must not be beyond max.
+func (t *sentTable) add(size uint32) (number uint64) {
+	t.shrink(t.max - size)
+	if t.first > len(t.sizes)/2 {
+		t.sizes = t.sizes[:copy(t.sizes, t.sizes[t.first:])]
+		t.first = 0
+	}
+	t.sizes = append(t.sizes, size)
+	t.size += size
+	t.added++
+	return t.added
+}
+
+// shrink lets the oldest entries go until no more than size bytes are left (RFC 7541 §4.3).
+func (t *sentTable) shrink(size uint32) {
+	for t.size > size {
+		t.size -= t.sizes[t.first]
+		t.first++
+	}
 }
 
 // recentFields is how many different fields are remembered: one for each bit of recent.used.
@@ -35,8 +80,11 @@ type recent struct {
 	hand    uint8
 }
 
-// entered is a field in the table; without a name it is none.
-type entered struct{ name, value string }
+// entered is a field that has entered the table; without a name it is none.
+type entered struct {
+	name, value string
+	entry       uint64 // its number in the table, where it may not be any more
+}
 
 // find is where a field of that hash is, or -1.
 func (r *recent) find(hash uint32) int {
@@ -71,30 +119,31 @@ func (r *recent) add(hash uint32) {
 	r.hand = (r.hand + 1) % recentFields
 }
 
-// Write takes what hpack has encoded.
-func (e *encoder) Write(p []byte) (int, error) {
-	e.dst = append(e.dst, p...)
-	return len(p), nil
-}
-
 // init bounds the table by limit. Before the peer has said otherwise it has size bytes.
 func (e *encoder) init(size, limit int) {
-	e.hpack = hpack.NewEncoder(e)
-	e.hpack.SetMaxDynamicTableSizeLimit(uint32(limit))
-	e.update = size != defaultTableSize // a smaller limit has lowered it
-	e.off = size == 0
+	e.table = sentTable{max: uint32(size), limit: uint32(limit), least: uint32(size), told: defaultTableSize, update: size != defaultTableSize}
 }
 
 const defaultTableSize = 4096
 
 // resize follows the peer's SETTINGS_HEADER_TABLE_SIZE, up to the limit of the Config.
 func (e *encoder) resize(size uint32) {
-	before := e.hpack.MaxDynamicTableSize()
-	if size == before {
+	t := &e.table
+	if size = min(size, t.limit); size == t.max {
 		return
 	}
-	e.hpack.SetMaxDynamicTableSize(size)
-	e.update, e.off = true, e.hpack.MaxDynamicTableSize() == 0
+	t.max, t.least, t.update = size, min(size, t.least), true
+	t.shrink(size)
+}
+
+// tell writes the table's new size, which the next field section begins with (RFC 7541 §4.2): the smallest that it had meanwhile, too.
+func (e *encoder) tell() {
+	t := &e.table
+	if t.least < min(t.told, t.max) {
+		e.dst = appendInt(e.dst, 0x20, 5, uint64(t.least))
+	}
+	e.dst = appendInt(e.dst, 0x20, 5, uint64(t.max))
+	t.least, t.told, t.update = t.max, t.max, false
 }
 
 // How a field is treated, by its ID. rarely have values that seldom repeat; secret must not be indexed by anybody (the
@@ -106,21 +155,54 @@ const (
 	secret = 1<<header.Authorization | 1<<header.ProxyAuthorization | 1<<header.Cookie | 1<<header.SetCookie
 )
 
-// static writes a field both of whose parts are constants of this program.
-func (e *encoder) static(name, value string) {
-	_ = e.hpack.WriteField(hpack.HeaderField{Name: name, Value: value}) // e.Write does not fail
-	e.update = false
+// pseudo writes a pseudo-header field whose value is a constant of this program; id is one of those behind header.NumIDs.
+func (e *encoder) pseudo(id header.ID, name []byte, value string) {
+	if e.table.update {
+		e.tell()
+	}
+	if i := staticField(id, value); i > 0 {
+		e.dst = appendInt(e.dst, 0x80, 7, i)
+		return
+	}
+	e.repeating(id, name, unsafe.Slice(unsafe.StringData(value), len(value))) // which only reads it
+}
+
+// staticField is the index of a field in HPACK's static table, 0 if it is none of those that matter.
+func staticField(id header.ID, value string) uint64 {
+	switch id {
+	case statusID:
+		for i, s := range [...]string{"200", "204", "206", "304", "400", "404", "500"} {
+			if value == s {
+				return 8 + uint64(i)
+			}
+		}
+	case methodID:
+		switch value {
+		case "GET":
+			return 2
+		case "POST":
+			return 3
+		}
+	case schemeID:
+		switch value {
+		case "http":
+			return 6
+		case "https":
+			return 7
+		}
+	}
+	return 0
 }
 
 // field writes a field. The name must be in lower case already; both slices are only read.
 func (e *encoder) field(id header.ID, name, value []byte) {
+	if e.table.update {
+		e.tell()
+	}
 	switch {
-	case e.update:
-		// hpack writes the table's new size with the field that it writes, which therefore must be the first.
-		e.static(string(name), string(value))
 	case secret>>id&1 != 0:
 		e.literal(id, 0x10, name, value)
-	case e.off || rarely>>id&1 != 0:
+	case rarely>>id&1 != 0:
 		e.literal(id, 0, name, value)
 	default:
 		e.repeating(id, name, value)
@@ -129,14 +211,21 @@ func (e *encoder) field(id header.ID, name, value []byte) {
 
 // repeating writes a field that may be worth a place in the table.
 func (e *encoder) repeating(id header.ID, name, value []byte) {
+	if e.table.update {
+		e.tell()
+	}
+	if e.table.max == 0 {
+		e.literal(id, 0, name, value)
+		return
+	}
 	if e.recent == nil {
 		e.recent = new(recent)
 	}
 	r := e.recent
-	hash := fnv(fnv(2166136261, name), value) | 1 // 0 is no hash
-	i := r.find(hash)
+	h := fieldHash(id, name, value)
+	i := r.find(h)
 	if i < 0 {
-		r.add(hash)
+		r.add(h)
 		e.literal(id, 0, name, value)
 		return
 	}
@@ -149,18 +238,54 @@ func (e *encoder) repeating(id header.ID, name, value []byte) {
 		e.literal(id, 0, name, value) // another field of the same hash
 		return
 	}
-	e.static(f.name, f.value)
-}
-
-func fnv(h uint32, b []byte) uint32 {
-	for _, c := range b {
-		h = (h ^ uint32(c)) * 16777619
+	if index := e.table.index(f.entry); index > 0 {
+		e.dst = appendInt(e.dst, 0x80, 7, index)
+		return
 	}
-	return h
+	f.entry = e.enter(id, name, value)
 }
 
-// literal writes a literal that is not indexed (RFC 7541 §6.2.2, §6.2.3), which leaves the table as it is and therefore needs
-// none of hpack.
+// enter writes a field that enters the table (RFC 7541 §6.2.1) and gives its number there, 0 if it is too large.
+func (e *encoder) enter(id header.ID, name, value []byte) (number uint64) {
+	size := uint64(len(name)) + uint64(len(value)) + entryOverhead
+	if size > uint64(e.table.max) {
+		e.literal(id, 0, name, value)
+		return 0
+	}
+	if i := staticNames[id]; i > 0 {
+		e.dst = appendInt(e.dst, 0x40, 6, i)
+	} else {
+		e.dst = appendString(append(e.dst, 0x40), name)
+	}
+	e.dst = appendString(e.dst, value)
+	return e.table.add(uint32(size))
+}
+
+// entryOverhead is what an entry counts beyond its strings (RFC 7541 §4.1).
+const entryOverhead = 32
+
+// fieldHash is never 0, which is no field's.
+func fieldHash(id header.ID, name, value []byte) uint32 {
+	h := uint64(id)
+	if id == header.Other {
+		h = hash(uint64(len(name)), name)
+	}
+	return uint32(hash(h, value)>>32) | 1
+}
+
+// hash takes eight bytes at a time: dates and the like are long. Two fields that share one only cost bytes.
+func hash(h uint64, b []byte) uint64 {
+	const factor = 0x9E3779B97F4A7C15
+	for ; len(b) >= 8; b = b[8:] {
+		h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(b))*factor, 29)
+	}
+	for _, c := range b {
+		h = (h ^ uint64(c)) * factor
+	}
+	return (h ^ h>>29) * factor
+}
+
+// literal writes a literal that is not indexed (RFC 7541 §6.2.2, §6.2.3), which leaves the table as it is.
 func (e *encoder) literal(id header.ID, kind byte, name, value []byte) {
 	if i := staticNames[id]; i > 0 {
 		e.dst = appendInt(e.dst, kind, 4, i)
@@ -174,7 +299,10 @@ func (e *encoder) literal(id header.ID, kind byte, name, value []byte) {
 // path writes :path, which seldom repeats unless it does in each request: then it enters the table as other fields do.
 func (e *encoder) path(path []byte) {
 	if string(path) == "/" {
-		e.static(":path", "/")
+		if e.table.update {
+			e.tell()
+		}
+		e.dst = appendInt(e.dst, 0x80, 7, rootIndex)
 		return
 	}
 	e.repeating(pathID, pathName, path)
@@ -202,14 +330,27 @@ func appendString(dst, b []byte) []byte {
 	return append(appendInt(dst, 0, 7, uint64(len(b))), b...)
 }
 
-// pathID is the place of :path in staticNames.
-const pathID = header.NumIDs
+// The places of pseudo-header fields in staticNames.
+const (
+	pathID = header.NumIDs + iota
+	authorityID
+	methodID
+	schemeID
+	statusID
+	numFieldIDs
+)
 
-var pathName, authorityName, methodName, protocolName, schemeName = []byte(":path"), []byte(":authority"), []byte(":method"), []byte(":protocol"), []byte(":scheme")
+// rootIndex is the index of ":path: /" in HPACK's static table.
+const rootIndex = 4
+
+var (
+	pathName, authorityName, methodName  = []byte(":path"), []byte(":authority"), []byte(":method")
+	protocolName, schemeName, statusName = []byte(":protocol"), []byte(":scheme"), []byte(":status")
+)
 
 // staticNames are the indexes of well-known names in HPACK's static table (RFC 7541 appendix A); 0 for those not in it.
-var staticNames = [header.NumIDs + 1]uint64{
-	pathID: 4, header.AcceptEncoding: 16, header.AcceptLanguage: 17, header.AcceptRanges: 18, header.Accept: 19,
+var staticNames = [numFieldIDs]uint64{
+	pathID: 4, authorityID: 1, methodID: 2, schemeID: 6, statusID: 8, header.AcceptEncoding: 16, header.AcceptLanguage: 17, header.AcceptRanges: 18, header.Accept: 19,
 	header.AccessControlAllowOrigin: 20, header.Age: 21, header.Allow: 22, header.Authorization: 23, header.CacheControl: 24,
 	header.ContentDisposition: 25, header.ContentEncoding: 26, header.ContentLanguage: 27, header.ContentLength: 28,
 	header.ContentLocation: 29, header.ContentRange: 30, header.ContentType: 31, header.Cookie: 32, header.Date: 33,

@@ -270,10 +270,13 @@ func TestEncoder(t *testing.T) {
 				e.resize(100)
 			case 150:
 				e.resize(1 << 16)
+			case 175: // what it was meanwhile is told, too
+				e.resize(0)
+				e.resize(1 << 16)
 			}
 			e.dst = e.dst[:0]
 			n := []byte{'0' + byte(round%10), '0' + byte(round/10%10)}
-			e.static(":status", "200")
+			e.pseudo(statusID, statusName, "200")
 			e.field(header.ContentType, []byte("content-type"), []byte("text/html"))
 			e.field(header.Date, []byte("date"), append([]byte("Mon "), n...))
 			e.field(header.ContentLength, []byte("content-length"), n)

@@ -42,14 +42,14 @@ func (c *Conn) AppendRequest(r *RequestHead, f *header.Fields, end bool) (*Strea
 	if method == http1.Other {
 		e.field(header.Other, methodName, r.Method)
 	} else {
-		e.static(":method", method.String())
+		e.pseudo(methodID, methodName, method.String())
 	}
 	s.isHead, s.connect = method == http1.HEAD, method == http1.CONNECT
 	if !s.connect || len(r.Protocol) > 0 {
 		c.target(r)
 	}
 	if len(r.Authority) > 0 {
-		e.repeating(header.Other, authorityName, r.Authority)
+		e.repeating(authorityID, authorityName, r.Authority)
 	}
 	if len(r.Protocol) > 0 {
 		e.field(header.Other, protocolName, r.Protocol)
@@ -73,9 +73,9 @@ func (c *Conn) target(r *RequestHead) {
 	e := &c.encoder
 	switch r.Scheme {
 	case "https":
-		e.static(":scheme", "https")
+		e.pseudo(schemeID, schemeName, "https")
 	case "http":
-		e.static(":scheme", "http")
+		e.pseudo(schemeID, schemeName, "http")
 	default:
 		e.field(header.Other, schemeName, []byte(r.Scheme))
 	}
@@ -135,7 +135,7 @@ func (c *Conn) AppendResponse(s *Stream, status int, f *header.Fields, end bool)
 	}
 	start := c.beginBlock()
 	at := (status - 100) * 3
-	c.encoder.static(":status", statusDigits[at:at+3])
+	c.encoder.pseudo(statusID, statusName, statusDigits[at:at+3])
 	c.fields(f, false)
 	c.endBlockSent(s, start, end)
 	if !interim {
