@@ -57,10 +57,10 @@ func (h *handing) Offer(_ context.Context, all []process.Connection) (refused []
 // tlsSite are gateways of one configuration, with TLS.
 type tlsSite struct {
 	*testing.T
-	driver DriverName
-	ca     *authority
-	with   with
-	origin string
+	driver   DriverName
+	ca       *authority
+	listener string // its further keys
+	origin   string
 }
 
 // eachTLSSite runs f on every driver, with more in the listener's configuration.
@@ -68,7 +68,7 @@ func eachTLSSite(t *testing.T, more string, f func(t *testing.T, s *tlsSite)) {
 	ca := newAuthority(t)
 	site := ca.issue("site", false, nil, "localhost")
 	eachDriver(t, func(t *testing.T, d DriverName) {
-		f(t, &tlsSite{t, d, ca, with{listener: "tls: {certificates: [" + site.yaml() + "]}" + more}, say(t)})
+		f(t, &tlsSite{t, d, ca, "tls: {certificates: [" + site.yaml() + "]}" + more, say(t)})
 	})
 }
 
@@ -89,9 +89,16 @@ func say(t *testing.T) string {
 	})
 }
 
+// start runs one of them, with so much time to drain that no test has to hurry.
 func (s *tlsSite) start() *rig {
 	s.Helper()
-	return start(s.T, s.driver, s.with, s.origin)
+	return s.startDraining(10 * patience)
+}
+
+func (s *tlsSite) startDraining(timeout time.Duration) *rig {
+	s.Helper()
+	return startWith(s.T, fmt.Sprintf("listeners: {in: {address: '127.0.0.1:0', routes: [{cluster: out}], %s}}\nclusters: {out: {endpoints: ['%s']}}\nruntime: {driver: %s, loops: 1, drain_timeout: %v}\n",
+		s.listener, s.origin, s.driver, timeout))
 }
 
 // asClient speaks TLS over a connection, and wants a request answered by a response that has said in its head.
@@ -336,17 +343,22 @@ func TestTLSDrain(t *testing.T) {
 			r := s.start()
 			raw := r.dial()
 			c, _ := r.dialTLS(s.ca.trusting("localhost"))
-			r.accepted(2)
+			busy := slowly(r.dial().Conn, 100) // which keeps the gateway here
+			go func() { _ = tls.Client(busy, s.ca.trusting("localhost")).Handshake() }()
+			<-busy.sent
+			eventually(t, "the handshake goes on", func() bool { return r.handshakes().Running == 1 })
 			drained := r.drainBeside(50 * time.Millisecond)
 			for _, c := range []*client{raw, c} {
 				if got, err := c.rest(); got != "" || err != nil {
 					t.Errorf("got %q, %v", got, err)
 				}
 			}
-			wantDrained(t, drained)
-			if k := r.handshakes(); k.Results[metrics.TLSTimeout] != 0 {
-				t.Errorf("counted %+v", k.Results)
+			if k := r.handshakes(); k.Results[metrics.TLSTimeout] != 0 || k.Running != 1 {
+				t.Errorf("counted %+v", k)
 			}
+			_ = busy.Close()
+			close(busy.release)
+			wantDrained(t, drained)
 		})
 	})
 }
@@ -412,17 +424,17 @@ func get(t *testing.T, c *http.ClientConn) error {
 // than the time for draining.
 func TestTLSDrainBounded(t *testing.T) {
 	for _, c := range []struct {
-		name, more, runtime string
-		cut                 bool
+		name, more string
+		timeout    time.Duration
+		cut        bool
 	}{
-		{"handshake.timeout", ", handshake: {timeout: 300ms}", "", false},
-		{"drain_timeout", "", "drain_timeout: 300ms", true},
+		{"handshake.timeout", ", handshake: {timeout: 300ms}", patience, false},
+		{"drain_timeout", "", 300 * time.Millisecond, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachTLSSite(t, "", func(t *testing.T, s *tlsSite) {
-				s.with.listener = strings.TrimSuffix(s.with.listener, "}") + c.more + "}"
-				r := startWith(t, strings.ReplaceAll(fmt.Sprintf("listeners: {in: {address: '127.0.0.1:0', routes: [{cluster: out}], %s}}\nclusters: {out: {endpoints: ['%s']}}\nruntime: {driver: %s, loops: 1, %s}\n",
-					s.with.listener, s.origin, s.driver, c.runtime), ", }", "}"))
+				s.listener = strings.TrimSuffix(s.listener, "}") + c.more + "}"
+				r := s.startDraining(c.timeout)
 				raw := slowly(r.dial().Conn, 100)
 				defer close(raw.release)
 				go func() { _ = tls.Client(raw, s.ca.trusting("localhost")).Handshake() }()
