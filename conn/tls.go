@@ -103,7 +103,8 @@ type TLS struct {
 	have   int    // bytes of header
 	record int    // bytes of the record that have not come, or that crypto/tls has not been given
 	part   []byte // the record as far as it has come, where it comes in pieces
-	lent   bool   // crypto/tls has the record that it is to decrypt
+	lends  bool   // crypto/tls gets whole records, and keeps nothing
+	lent   bool   // it has the one that it is to decrypt
 
 	lock     loop.Mutex // held by the task that hands ciphertext over
 	out      []*buf.Block
@@ -149,8 +150,8 @@ func (t *TLS) Handshake() error {
 	if flushed := t.handOver(); err == nil {
 		err = flushed
 	}
-	if t.up = err == nil; t.up && insideTLS.known {
-		insideTLS.settle(t.tc)
+	if t.up = err == nil; t.up {
+		t.lends = insideTLS.known && insideTLS.settle(t.tc)
 	}
 	return err
 }

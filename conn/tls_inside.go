@@ -39,24 +39,26 @@ func (b *tlsBuffers) lend(c *tls.Conn, rec []byte) {
 	*(*bytes.Buffer)(unsafe.Add(unsafe.Pointer(c), b.raw)) = *bytes.NewBuffer(rec)
 }
 
-// settle lets go of what the handshake has left. The transport has given records one by one, so none is there in part.
-func (b *tlsBuffers) settle(c *tls.Conn) {
+// settle lets go of what the handshake has left, unless part of a record is among it: then c is to be used as everybody does. There is none,
+// since the transport has given records one by one.
+func (b *tlsBuffers) settle(c *tls.Conn) bool {
 	if (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(c), b.raw)).Len() > 0 {
-		panic("conn: crypto/tls has read on after the handshake")
+		return false
 	}
 	b.takeBack(c)
+	return true
 }
 
-// takeBack ends what lend began, after c has been read. Nobody may be within c.
-func (b *tlsBuffers) takeBack(c *tls.Conn) {
+// takeBack ends what lend began, after c has been read, and says how much plaintext c had not given out. That is lost; it happens where the
+// peer breaks the protocol, and Read has said so (TLS 1.2: plaintext behind half a message of the handshake). Nobody may be within c.
+func (b *tlsBuffers) takeBack(c *tls.Conn) (lost int) {
 	*(*bytes.Buffer)(unsafe.Add(unsafe.Pointer(c), b.raw)) = bytes.Buffer{}
 	input := (*bytes.Reader)(unsafe.Add(unsafe.Pointer(c), b.input))
-	if input.Len() > 0 {
-		panic("conn: crypto/tls keeps plaintext for which there was room")
-	}
+	lost = input.Len()
 	input.Reset(nil)
 	hand := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(c), b.hand))
 	if hand.Len() == 0 && hand.Cap() > 0 {
 		*hand = bytes.Buffer{}
 	}
+	return lost
 }

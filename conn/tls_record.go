@@ -2,6 +2,7 @@ package conn
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/loop"
@@ -93,10 +94,12 @@ func (t *TLS) dropPart() {
 	t.part, t.have, t.record = nil, 0, 0
 }
 
+var errTLSLost = errors.New("conn: crypto/tls has kept plaintext for which there was room")
+
 // decrypt reads the next record's plaintext into p, which has room for it. errWouldBlock says that it is not there yet. Many
 // records have none.
 func (t *TLS) decrypt(p []byte) (n int, err error) {
-	if !insideTLS.known {
+	if !t.lends {
 		return t.tc.Read(p)
 	}
 	if len(t.c.Buffered()) == 0 { // the end has come: crypto/tls says whether amid a record
@@ -116,7 +119,9 @@ func (t *TLS) decrypt(p []byte) (n int, err error) {
 	t.lent = true
 	n, err = t.tc.Read(p)
 	t.lent = false
-	insideTLS.takeBack(t.tc)
+	if lost := insideTLS.takeBack(t.tc); lost > 0 && (err == nil || err == errWouldBlock) {
+		err = errTLSLost
+	}
 	if gathered {
 		t.dropPart()
 	} else {
