@@ -30,7 +30,9 @@ type call struct {
 func (s *scenario) newCall() *call {
 	c := &call{id: len(s.calls), method: []string{"GET", "GET", "POST", "PUT", "HEAD"}[s.rnd.IntN(5)], gets: s.size()}
 	if c.method == "POST" || c.method == "PUT" {
-		c.sends = s.size()
+		if c.sends = s.size(); s.tight {
+			c.sends += 48 << 10
+		}
 	}
 	s.calls = append(s.calls, c)
 	return c

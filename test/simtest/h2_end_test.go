@@ -80,7 +80,7 @@ var (
 func (s *scenario) newEnd(c *conn.Conn, server bool) *h2End {
 	e := &h2End{s: s, c: c, server: server, streams: map[uint32]*h2Stream{}, room: 65535, firstRoom: 65535, frame: 16384, most: 1 << 20,
 		left: 65535, width: 65535, firstLeft: 65535, said: 65535, lastAllowed: 1<<31 - 1, streamsAt: 1 << 20, waits: s.calm || s.rnd.IntN(2) == 0}
-	e.stingy = s.rnd.IntN(3) == 0
+	e.stingy = s.tight || s.rnd.IntN(3) == 0
 	e.fr = http2.NewFramer(&e.out, bufio.NewReader(c))
 	e.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	e.fields = hpack.NewEncoder(&e.block)
@@ -121,14 +121,14 @@ func (e *h2End) introduce() {
 		}
 	}
 	e.set(all...)
-	if r.IntN(2) == 0 {
+	if !e.s.tight && r.IntN(2) == 0 {
 		e.widen(1 + r.IntN(1<<r.IntN(21)))
 	}
 }
 
 // window draws the window of a stream. Some are larger than the connection's.
 func (e *h2End) window() int {
-	if e.s.rnd.IntN(4) == 0 {
+	if e.s.tight || e.s.rnd.IntN(4) == 0 {
 		return 1 << 20
 	}
 	return 1 + max(e.s.rnd.IntN(1<<e.s.rnd.IntN(21)), 1<<min(e.s.biggest-4, 12))

@@ -27,6 +27,7 @@ type plan struct {
 	crowd     int  // of them: requests at a time, for each that another client would make
 	heavy     bool // some conversations send much
 	originsH2 bool // all speak HTTP/2
+	tight     bool // bodies wait for the windows of connections, which are given back when used up; no stream's is in the way
 }
 
 // often draws a share of at most p, and in half of all cases nought: faults of few kinds at a time are told apart.
@@ -80,6 +81,7 @@ func draw(seed uint64) plan {
 	p.share, p.originsH2, p.crowd = max(r.IntN(7)-2, 0), r.IntN(2) == 0, 1+r.IntN(4)
 	p.heavy = (f.Segment == 0 || f.Segment > 500) && (f.Room == 0 || f.Room > 4000) && p.biggest > 12
 	p.config = gatewayConfig(r, &p)
+	p.tight = p.calm && p.heavy && r.IntN(2) == 0 // elsewhere one that waits for ever is taken for a victim of the faults
 	return p
 }
 
