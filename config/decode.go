@@ -23,6 +23,12 @@ type Validator interface {
 	Validate(c *Check)
 }
 
+// Outsider is a Validator that looks at more than the text: at files, or at the clock. DecodeAfter never takes over what has one inside.
+type Outsider interface {
+	Validator
+	LooksOutside()
+}
+
 // Defaulter is a struct with defaults. SetDefaults is called, through the pointer, on a fresh value before it is
 // decoded into: an element of a list or a map, what a pointer is made to point at, and every struct inside of those.
 // A struct's children come first, so that it can overrule the defaults they have by themselves.
@@ -75,7 +81,7 @@ func DecodeAfter(before *Reading, file string, data []byte, dst any) (*Reading, 
 	if again := before.repeated(data); again != nil {
 		fresh := reflect.New(v.Type().Elem())
 		fresh.Elem().Set(v.Elem())
-		if d, err := decode(file, again.text, again, fresh.Elem()); err == nil && !d.doubt && d.repeated == len(again.lines) {
+		if d, err := decode(file, again.text, again, fresh.Elem()); err == nil && !d.doubt && !d.anchored && d.repeated == len(again.lines) {
 			v.Elem().Set(fresh.Elem())
 			return d.reading(data), nil
 		}

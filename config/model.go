@@ -18,6 +18,7 @@ type model struct {
 	oneOf   [][]string // groups of keys of which exactly one must stand
 	nested  [][]int    // struct fields held by value, those lifted up included
 	inlined [][]int    // embedded structs whose keys are lifted up
+	outside bool       // there is an Outsider inside
 }
 
 // field is one key of a struct.
@@ -33,6 +34,7 @@ type field struct {
 var (
 	textType      = reflect.TypeFor[encoding.TextUnmarshaler]()
 	shorthandType = reflect.TypeFor[Shorthand]()
+	outsiderType  = reflect.TypeFor[Outsider]()
 )
 
 // models caches by reflect.Type; the set of types in a program is its bound.
@@ -43,7 +45,7 @@ func modelOf(t reflect.Type) *model {
 	if m, ok := models.Load(t); ok {
 		return m.(*model)
 	}
-	m := &model{byName: map[string]*field{}}
+	m := &model{byName: map[string]*field{}, outside: looksOutside(t, map[reflect.Type]bool{})}
 	m.read(t, nil)
 	for i := range m.fields {
 		m.fields[i].place = i
@@ -51,6 +53,28 @@ func modelOf(t reflect.Type) *model {
 	}
 	models.Store(t, m)
 	return m
+}
+
+// looksOutside reports whether a value of the type may have an Outsider inside. seen are types that were looked at.
+func looksOutside(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	if reflect.PointerTo(t).Implements(outsiderType) {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return looksOutside(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if looksOutside(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // read adds the fields of t, which stands at index in the struct the model is of.

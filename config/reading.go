@@ -3,12 +3,16 @@ package config
 import (
 	"bytes"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // longList is how many elements make it worth while to remember where they stand. Tests make do with fewer.
 var longList = 64
+
+// maxLists is how many lists are remembered, the longest ones: the next text is gone through once for each.
+const maxLists = 8
 
 // maxKeys is how many keys a struct may have for those that stand in the file to be remembered of an element.
 const maxKeys = 64
@@ -23,6 +27,7 @@ type Reading struct {
 // readList is one long list in block style.
 type readList struct {
 	column   int           // of its dashes, from 1
+	depth    int           // how deep it stands: what is inside may nest no deeper than it did
 	values   reflect.Value // the slice
 	elements []readElement
 }
@@ -36,6 +41,7 @@ type readElement struct {
 // longRead is a long list that was just decoded.
 type longRead struct {
 	node   *yaml.Node
+	depth  int
 	values reflect.Value
 	keys   []uint64
 }
@@ -43,14 +49,14 @@ type longRead struct {
 // memorable reports whether the elements of a list may be repeated by the next text, or are by this one.
 func (d *decoder) memorable(n *yaml.Node, element reflect.Type) bool {
 	return n.Style&yaml.FlowStyle == 0 && len(n.Content) >= longList && !d.inLong &&
-		element.Kind() == reflect.Struct && !readsText(element) && len(modelOf(element).fields) <= maxKeys
+		element.Kind() == reflect.Struct && !readsText(element) && len(modelOf(element).fields) <= maxKeys && !modelOf(element).outside
 }
 
 // longList decodes a memorable list. If it says what one of the text before said, that is the result.
 func (d *decoder) longList(w *where, n *yaml.Node, list reflect.Type) reflect.Value {
 	d.inLong = true
 	defer func() { d.inLong = false }()
-	l := longRead{node: n, values: reflect.MakeSlice(list, len(n.Content), len(n.Content)), keys: make([]uint64, len(n.Content))}
+	l := longRead{node: n, depth: w.depth, values: reflect.MakeSlice(list, len(n.Content), len(n.Content)), keys: make([]uint64, len(n.Content))}
 	model := modelOf(list.Elem())
 	var whole *readList
 	for i, c := range n.Content {
@@ -64,6 +70,7 @@ func (d *decoder) longList(w *where, n *yaml.Node, list reflect.Type) reflect.Va
 			l.keys[i] = model.standing(at.keys)
 			continue
 		}
+		d.doubt = d.doubt || w.depth > k.list.depth
 		if i == 0 {
 			whole = k.list
 		}
@@ -101,7 +108,9 @@ func (d *decoder) reading(text []byte) *Reading {
 	}
 	r := &Reading{text: text}
 	starts := lineStarts(text)
-	for _, l := range d.long {
+	longestFirst := func(a, b longRead) int { return len(b.node.Content) - len(a.node.Content) }
+	slices.SortStableFunc(d.long, longestFirst)
+	for _, l := range d.long[:min(len(d.long), maxLists)] {
 		r.lists = append(r.lists, l.lines(text, starts))
 	}
 	return r
@@ -111,7 +120,7 @@ func (d *decoder) reading(text []byte) *Reading {
 // begin where this one seems to end or, after the last one, so much of the text is not YAML.
 func (l *longRead) lines(text []byte, starts []int) readList {
 	all := l.node.Content
-	out := readList{column: l.node.Column, values: l.values, elements: make([]readElement, len(all))}
+	out := readList{column: l.node.Column, depth: l.depth, values: l.values, elements: make([]readElement, len(all))}
 	for i, n := range all {
 		from := starts[n.Line-1]
 		if !dashAt(text, from, out.column) {

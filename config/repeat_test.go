@@ -157,10 +157,94 @@ func repeatedBy(t *testing.T, before *Reading, text string) int {
 		return 0
 	}
 	d, err := decode("f", again.text, again, reflect.New(reflect.TypeFor[repeatSpec]()).Elem())
-	if err != nil || d.doubt || d.repeated != len(again.lines) {
+	if err != nil || d.doubt || d.anchored || d.repeated != len(again.lines) {
 		return 0
 	}
 	return d.repeated
+}
+
+// TestDecodeAfterAliases: elements that an alias repeats do not make up for lines that turned out to be something else.
+func TestDecodeAfterAliases(t *testing.T) {
+	shortLists(t)
+	const items = "    - name: a\n    - name: b\n"
+	for _, second := range []string{
+		"items: &x\n" + items + "others: *x\ntexts:\n  page: |\n" + items,
+		"items: &x\n" + items + "others: *x\n",
+		"items:\n" + items + "texts:\n  page: |\n" + items,
+	} {
+		if n, ok := checkAfter(t, "items:\n"+items, second); n > 0 || !ok {
+			t.Errorf("%d elements are taken over into\n%s", n, second)
+		}
+	}
+}
+
+// TestDecodeAfterDepth: what nests as deep as may be cannot be taken over to a deeper place.
+func TestDecodeAfterDepth(t *testing.T) {
+	shortLists(t)
+	element := strings.Repeat(" ", 60) + "- " + strings.Repeat("{inner: [", 45) + "{name: x}" + strings.Repeat("]}", 45) + "\n"
+	deeper := "items:\n- inner:\n"
+	for i := 1; i < 12; i++ {
+		deeper += strings.Repeat(" ", 2*i) + "- inner:\n"
+	}
+	if n, ok := checkAfter(t, "items:\n"+element+element, deeper+element+element); n > 0 || !ok {
+		t.Errorf("%d elements are taken over", n)
+	}
+}
+
+// outsideSpec has a list of what looks elsewhere.
+type outsideSpec struct {
+	Items []struct {
+		Name string       `yaml:"name"`
+		In   *outsideItem `yaml:"in"`
+	} `yaml:"items"`
+	More string `yaml:"more"`
+}
+
+type outsideItem struct {
+	File string `yaml:"file"`
+}
+
+// broken is what outsideItem looks at.
+var broken bool
+
+func (s *outsideItem) Validate(c *Check) {
+	if broken {
+		c.At("file").Errorf("is broken")
+	}
+}
+
+func (s *outsideItem) LooksOutside() {}
+
+// TestDecodeAfterOutside: what does not depend on the text alone is looked at every time.
+func TestDecodeAfterOutside(t *testing.T) {
+	shortLists(t)
+	defer func() { broken = false }()
+	const text = "items:\n- {name: a, in: {file: x}}\n- {name: b}\n"
+	before, err := DecodeAfter(nil, "f", []byte(text), new(outsideSpec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken = true
+	if _, err := DecodeAfter(before, "f", []byte(text+"more: c\n"), new(outsideSpec)); err == nil || !strings.Contains(err.Error(), "f:2:24: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestManyLists: a text of many long lists is read in time that grows with it.
+func TestManyLists(t *testing.T) {
+	shortLists(t)
+	var b strings.Builder
+	b.WriteString("lists:\n")
+	for i := range 100 {
+		fmt.Fprintf(&b, "  l%d:\n    items:\n    - {name: a%d}\n    - {name: b}\n", i, i)
+	}
+	before, err := DecodeAfter(nil, "f", []byte(b.String()), new(repeatSpec))
+	if err != nil || len(before.lists) > maxLists {
+		t.Fatalf("%v, %d lists are remembered", err, len(before.lists))
+	}
+	if n, ok := checkAfter(t, b.String(), b.String()+"kind: x\n"); n == 0 || !ok {
+		t.Errorf("%d elements are taken over", n)
+	}
 }
 
 func TestDecodeAfter(t *testing.T) {
