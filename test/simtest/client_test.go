@@ -133,7 +133,7 @@ func (s *scenario) converse(t *loop.Task, c *conn.Conn, most int) int {
 		// before everything was sent would be missed.
 		sent := false
 		sender := s.peers.Go("sender", func(t *loop.Task) { sent = s.dribble(t, c, data) })
-		all := s.readAll(t, c, br, batch)
+		all := s.readAll(t, c, br, batch, made > len(batch))
 		if !all {
 			_ = c.Close()
 		}
@@ -181,9 +181,12 @@ func (s *scenario) write(out *bytes.Buffer, q *call, last bool) {
 	}
 }
 
-// readAll reads the answers to batch in order, and reports whether the connection goes on.
-func (s *scenario) readAll(t *loop.Task, c *conn.Conn, br *bufio.Reader, batch []*call) bool {
-	for _, q := range batch {
+// readAll reads the answers to batch in order, and reports whether the connection goes on; used says that others came before them.
+func (s *scenario) readAll(t *loop.Task, c *conn.Conn, br *bufio.Reader, batch []*call, used bool) bool {
+	for i, q := range batch {
+		if _, err := br.Peek(1); err != nil && (used || i > 0) && s.closedBetween(batch[i:]) {
+			return false
+		}
 		r, err := s.readHead(br, q)
 		if err != nil {
 			s.broke(batch, "no answer", err)
@@ -213,6 +216,16 @@ func (s *scenario) readAll(t *loop.Task, c *conn.Conn, br *bufio.Reader, batch [
 			return false
 		}
 	}
+	return true
+}
+
+// closedBetween ends requests that a gateway which leaves has not taken: it may close a used connection of HTTP/1.1 without having been
+// able to say so in the response before (RFC 9112 §9.6). What it did take, it has to answer.
+func (s *scenario) closedBetween(batch []*call) bool {
+	if !s.leaves || slices.ContainsFunc(batch, func(q *call) bool { return q.arrivals > 0 }) {
+		return false
+	}
+	end(batch, "closed between two requests")
 	return true
 }
 

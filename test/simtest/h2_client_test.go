@@ -16,7 +16,7 @@ import (
 )
 
 // tries is how many connections a client makes for requests that the gateway gives back.
-const tries = 8
+const tries = 16
 
 // converseH2 makes up to most requests over connections of HTTP/2, many at a time, and returns how many it made. What the gateway
 // gives back, unseen, is asked again on the next connection.

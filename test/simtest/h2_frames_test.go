@@ -173,6 +173,9 @@ func (e *h2End) takeGoAway(f *http2.GoAwayFrame) {
 	if f.LastStreamID > e.lastAllowed {
 		e.problem("the gateway names stream %d as its last after %d", f.LastStreamID, e.lastAllowed)
 	}
+	if !e.server && !e.goneAway {
+		e.s.told++
+	}
 	e.goneAway, e.lastAllowed = true, f.LastStreamID
 	if !e.server {
 		for _, st := range e.order {

@@ -35,9 +35,12 @@ type scenario struct {
 	all     []*gateway.Gateway // in the order in which they were started
 	master  *master            // nil: the gateway has its sockets to itself
 	moved   int                // connections that went from one gateway to the next
+	leaves  bool               // gateways end when they have handed over
+	told    int                // connections of HTTP/2 whose client was told first that they end
 	log     bytes.Buffer
 	logger  *slog.Logger // to log
-	peers   *loop.Loop   // clients and origins
+	leaving sync.WaitGroup
+	peers   *loop.Loop // clients and origins
 	net     *conn.Net
 	gateway conn.Address
 	line    conn.Address // of the layer 4 listener
