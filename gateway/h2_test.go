@@ -82,7 +82,7 @@ func TestPanicEndsOneStream(t *testing.T) {
 				}
 				_ = res.Body.Close()
 				eventually(t, "the panic is logged", func() bool { return strings.Contains(r.log.String(), "task panicked") })
-				wantPanicLogged(t, log)
+				wantPanicLogged(t, log, panicStatus(name))
 				s := r.g.Snapshot()
 				if n := s.Listeners[0].HTTP2.ConnectionsEver; n != 1 {
 					t.Errorf("%d connections", n)

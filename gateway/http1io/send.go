@@ -30,7 +30,8 @@ type Out struct {
 	Chunked bool
 	Timeout time.Duration // for every wait of a write
 	Task    *loop.Task
-	Sent    int64 // bytes of body handed over
+	Sent    int64   // bytes of body handed over
+	Count   *uint64 // goes up by one when the first bytes are handed over; nil: none does
 
 	begun  bool // bytes have been handed over
 	copies bool // there was no pipe to splice through
@@ -79,6 +80,13 @@ func (o *Out) Send() error {
 // Begun reports whether any byte of the message has been handed over.
 func (o *Out) Begun() bool { return o.begun }
 
+func (o *Out) begin() {
+	if !o.begun && o.Count != nil {
+		*o.Count++
+	}
+	o.begun = true
+}
+
 // flush sends what the block holds; a fresh one is taken when the next piece needs it.
 func (o *Out) flush(last bool) error {
 	b := o.Block
@@ -93,7 +101,7 @@ func (o *Out) flush(last bool) error {
 	if !last {
 		o.Conn.SetWriteTimeout(o.Timeout)
 	}
-	o.begun = true
+	o.begin()
 	return o.Conn.Send(b)
 }
 
@@ -132,7 +140,7 @@ func (o *Out) piece(p []byte) error {
 		b.Len = len(http1.AppendChunkHeader(b.Data(), len(p)))
 	}
 	o.Conn.SetWriteTimeout(o.Timeout)
-	o.begun = true
+	o.begin()
 	err := o.Conn.WriteBufs(b.Data(), p, o.Chunked)
 	b.Len = 0
 	if err != nil {

@@ -50,7 +50,9 @@ func (s *session) serve(t *loop.Task) (keep bool) {
 	r := s.h.take(s)
 	returned := false
 	defer func() {
-		if !returned && r.panicked() { // the loop says so
+		if !returned && r.panicked(r.out.Begun()) { // the loop says so
+			r.sent = r.out.Sent
+			s.h.Counters.BytesOut += uint64(r.sent)
 			r.recordAll()
 		}
 		s.h.put(r)

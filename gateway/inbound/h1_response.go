@@ -31,6 +31,9 @@ func (r *h1Request) respond(err error) bool {
 	}
 	r.s.h.Counters.BytesOut += uint64(r.sent)
 	if sendErr != nil {
+		if !r.out.Begun() {
+			r.s.h.Counters.CountStatus(r.status)
+		}
 		r.breakOff(sendErr)
 		return false
 	}
@@ -68,7 +71,6 @@ func (r *h1Request) breakOff(err error) {
 func (r *h1Request) send() (keep bool, err error) {
 	h, resp := r.s.h, &r.Response
 	r.status = resp.Status
-	h.Counters.CountStatus(resp.Status)
 	body := resp.Body
 	if bodyless(r.in.Method, resp.Status) {
 		body = nil
@@ -105,7 +107,7 @@ func (r *h1Request) send() (keep bool, err error) {
 	if b, err = http1io.Fit(h.n, b, out); err != nil {
 		return false, err
 	}
-	r.out = http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: r.terms.times.write, Task: r.Task}
+	r.out = http1io.Out{Conn: r.s.c, Block: b, Body: body, Chunked: chunked, Timeout: r.terms.times.write, Task: r.Task, Count: h.Counters.OfStatus(resp.Status)}
 	err = r.out.Send()
 	r.sent = r.out.Sent
 	return keep, err

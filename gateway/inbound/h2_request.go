@@ -133,7 +133,7 @@ func (r *h2Request) end() {
 	h := c.s.h
 	v := recover()
 	if v != nil {
-		if r.panicked() {
+		if r.panicked(r.responded) {
 			r.in.body = r.body.read
 			r.record(r.in)
 		}

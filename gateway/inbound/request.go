@@ -95,7 +95,7 @@ func (r *request) handle() error {
 	if err := target.Chain.Handle(&r.Exchange); err != nil {
 		return err
 	}
-	if (r.Response.Status < 200 || r.Response.Status > 999) && !r.tunnelled() {
+	if (r.Response.Status < 200 || r.Response.Status > 999 || r.Response.Fields == nil) && !r.tunnelled() {
 		return errs.New(errs.Internal, "the route's filters left no final response")
 	}
 	return nil
@@ -168,13 +168,14 @@ func (r *request) record(in received) {
 	}
 }
 
-// panicked reports whether an exchange whose handling panicked has yet to be recorded, and as what: its client sees it break off.
-func (r *request) panicked() bool {
+// panicked reports whether an exchange whose handling panicked has yet to be recorded, and as what: its client sees it break off. begun: a
+// response was on its way.
+func (r *request) panicked(begun bool) bool {
 	if r.Client == nil || r.recorded {
 		return false
 	}
 	r.err = errs.New(errs.Internal, "the request's handling panicked")
-	if r.status == 0 {
+	if !begun && r.status != exchange.StatusTunnel {
 		r.status = errs.Internal.Status()
 		r.h.Counters.CountStatus(r.status)
 	}

@@ -86,11 +86,14 @@ type ListenerCounters struct {
 
 // CountStatus counts a response. A status outside 100 to 599 counts as 5xx:
 // it can only be a mistake of the gateway.
-func (c *ListenerCounters) CountStatus(status int) {
+func (c *ListenerCounters) CountStatus(status int) { *c.OfStatus(status)++ }
+
+// OfStatus is the counter of responses of a status.
+func (c *ListenerCounters) OfStatus(status int) *uint64 {
 	if status < 100 || status > 599 {
 		status = 500
 	}
-	c.Requests[status/100-1]++
+	return &c.Requests[status/100-1]
 }
 
 // Add adds o to c.
