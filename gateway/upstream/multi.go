@@ -24,6 +24,7 @@ type Multi struct {
 	requests int
 	reserved int  // streams that were promised and are not open yet
 	busy     bool // it has streams
+	barren   bool // it turned out to have no room, though it had carried nothing yet
 }
 
 // Carrier is what a request goes over: one of the two.
@@ -40,7 +41,10 @@ const dialPoll = 50 * time.Millisecond
 
 // Take gives the task what its next request goes over: an HTTP/1.1 connection as Get does, or an HTTP/2 connection with room for a
 // stream, on which Open must be called before the task waits. Its errors carry a code.
-func (e *Endpoint) Take(t *loop.Task, fresh bool) (Carrier, error) {
+func (e *Endpoint) Take(t *loop.Task, fresh bool) (Carrier, error) { return e.takeAny(t, fresh, false) }
+
+// takeAny is Take; spent says that the request waits for others' connections, since one of HTTP/2 that was made for it has no room.
+func (e *Endpoint) takeAny(t *loop.Task, fresh, spent bool) (Carrier, error) {
 	for {
 		if !e.multiplexes {
 			c, err := e.Get(t, fresh)
@@ -49,7 +53,7 @@ func (e *Endpoint) Take(t *loop.Task, fresh bool) (Carrier, error) {
 			}
 			return Carrier{Conn: c}, err
 		}
-		c, err := e.room(t)
+		c, err := e.room(t, spent)
 		if err != nil || c != (Carrier{}) {
 			return c, err
 		}
@@ -58,7 +62,7 @@ func (e *Endpoint) Take(t *loop.Task, fresh bool) (Carrier, error) {
 
 // room waits for an HTTP/2 connection with room for a stream, which is made if there is none. If ALPN settles otherwise it gives a
 // connection of HTTP/1.1, or nothing, and the endpoint is to be asked anew.
-func (e *Endpoint) room(t *loop.Task) (Carrier, error) {
+func (e *Endpoint) room(t *loop.Task, spent bool) (Carrier, error) {
 	if len(e.wanting) == 0 {
 		if m := e.roomy(); m != nil {
 			m.reserved++
@@ -66,9 +70,9 @@ func (e *Endpoint) room(t *loop.Task) (Carrier, error) {
 		}
 	}
 	set := e.cluster.Settings
-	if len(e.wanting) >= set.Pool.Waiting+e.dialing*set.HTTP2.Streams && !e.mayDial() {
-		e.cluster.Counters.Overloaded++
-		return Carrier{}, errs.New(errs.Overloaded, "too many requests wait for a connection to "+e.Name)
+	dials := e.mayDial() && !spent && e.spent <= set.Pool.Waiting
+	if len(e.wanting) >= set.Pool.Waiting+e.dialing*set.HTTP2.Streams && !dials {
+		return Carrier{}, e.overloaded("too many requests wait for a connection to " + e.Name)
 	}
 	w := &waiter{task: t, of: e, until: e.n.Loop.Now() + 2*int64(set.Connect)}
 	w.time.Expirer = w
@@ -77,19 +81,48 @@ func (e *Endpoint) room(t *loop.Task) (Carrier, error) {
 	}
 	defer e.n.Loop.StopTimer(&w.time)
 	e.wanting = append(e.wanting, w)
+	if spent {
+		e.spend(w)
+	}
 	e.dialMore()
 	for w.multi == nil && w.conn == nil && w.err == nil && !w.again {
 		cause := t.Park(w)
 		if cause == nil && w.late && w.multi == nil && w.conn == nil && w.err == nil {
-			cause = errs.New(errs.Overloaded, "no connection to "+e.Name+" had room for a request in time")
-			e.cluster.Counters.Overloaded++
+			cause = e.overloaded("no connection to " + e.Name + " had room for a request in time")
 		}
 		if cause != nil {
 			e.forgetWanting(w)
+			if w.late {
+				e.dropBarred()
+			}
 			return Carrier{}, cause
 		}
 	}
 	return Carrier{Conn: w.conn, Multi: w.multi}, w.err
+}
+
+// overloaded counts a request for which there is no room.
+func (e *Endpoint) overloaded(why string) error {
+	e.cluster.Counters.Overloaded++
+	return errs.New(errs.Overloaded, why)
+}
+
+// spend has no further connection made for one that waits: a server that lets no stream be opened would be connected to without end.
+func (e *Endpoint) spend(w *waiter) {
+	if !w.spent {
+		w.spent = true
+		e.spent++
+	}
+}
+
+// dropBarred ends the connections on which the server lets no stream be opened, after a request has waited for that in vain: the next
+// may find the server of another mind.
+func (e *Endpoint) dropBarred() {
+	for _, m := range slices.Clone(e.multi) {
+		if m.reserved == 0 && m.Barred() {
+			m.Drain()
+		}
+	}
 }
 
 // roomy is the first connection that has room for a stream: later ones come to rest when the first suffices.
@@ -114,7 +147,7 @@ func (e *Endpoint) mayDial() bool { return e.open < e.cluster.Settings.Pool.Conn
 
 // dialMore makes connections for those that wait, if those that are being made will not do.
 func (e *Endpoint) dialMore() {
-	for e.dialing*e.cluster.Settings.HTTP2.Streams < len(e.wanting) {
+	for e.dialing*e.cluster.Settings.HTTP2.Streams < len(e.wanting)-e.spent {
 		if !e.mayDial() {
 			if len(e.idle) == 0 {
 				return
@@ -132,7 +165,7 @@ func (e *Endpoint) dialMore() {
 // forgetWanting takes a waiter that gave up out of the queue; what it was handed meanwhile goes to the next.
 func (e *Endpoint) forgetWanting(w *waiter) {
 	if i := slices.Index(e.wanting, w); i >= 0 {
-		e.wanting = slices.Delete(e.wanting, i, i+1)
+		e.unqueue(i)
 		return
 	}
 	if w.conn != nil {
@@ -145,9 +178,18 @@ func (e *Endpoint) forgetWanting(w *waiter) {
 
 // nextWanting takes the one that has waited longest out of the queue and lets it go on.
 func (e *Endpoint) nextWanting() *waiter {
-	w := e.wanting[0]
-	e.wanting = slices.Delete(e.wanting, 0, 1)
+	w := e.unqueue(0)
 	e.n.Loop.Ready(w.task)
+	return w
+}
+
+// unqueue takes the i-th out of the queue.
+func (e *Endpoint) unqueue(i int) *waiter {
+	w := e.wanting[i]
+	e.wanting = slices.Delete(e.wanting, i, i+1)
+	if w.spent {
+		e.spent--
+	}
 	return w
 }
 
@@ -274,6 +316,12 @@ func (m *Multi) Freed(*h2.Conn) {
 	if m.Err() != nil {
 		e.offerRoom()
 		return
+	}
+	if !m.barren && m.requests == 0 && m.Barred() { // it was made for those that wait; later ones try anew
+		m.barren = true
+		for _, w := range e.wanting {
+			e.spend(w)
+		}
 	}
 	rests := m.Streams() == 0 && m.reserved == 0
 	if m.busy && m.Streams() == 0 {

@@ -37,6 +37,7 @@ type Endpoint struct {
 	multi       []*Multi
 	dialing     int       // connections that are being made for those who want one of multi
 	wanting     []*waiter // they
+	spent       int       // how many of them no further connection is made for
 }
 
 func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
@@ -107,6 +108,7 @@ type waiter struct {
 	multi *Multi // has room for it
 	err   error  // there is none to be had
 	again bool   // the endpoint is to be asked anew
+	spent bool   // a connection was made for it already, and has no room for anybody
 }
 
 // CancelWait ends the wait.

@@ -11,8 +11,8 @@ import (
 // TakeTunnel is Take for a request that is to become a tunnel; on a stream of HTTP/2 it can only if stream says so. A server that has
 // chosen HTTP/2 by ALPN, and takes no tunnels on its streams, is spoken with in HTTP/1.1, over a connection of its own.
 func (e *Endpoint) TakeTunnel(t *loop.Task, fresh, stream bool) (Carrier, error) {
-	for again := false; ; {
-		c, err := e.Take(t, fresh)
+	for again, spent := false, false; ; {
+		c, err := e.takeAny(t, fresh, spent)
 		if err != nil || c.Multi == nil {
 			return c, err
 		}
@@ -22,14 +22,19 @@ func (e *Endpoint) TakeTunnel(t *loop.Task, fresh, stream bool) (Carrier, error)
 				return c, nil
 			}
 		}
+		ending, barred := c.Multi.Ending(), c.Multi.Barred() // before it is given back, which may end it
 		c.Multi.reserved--
 		c.Multi.Freed(c.Multi.Conn)
 		switch {
 		case t.Cause() != nil:
 			return Carrier{}, t.Cause()
-		case allowed: // more were promised a stream than the server's settings, which came only then, let the connection have
-		case c.Multi.Err() != nil && !again: // it had come to its end; another one is made
+		case ending && !again: // another one is made
 			again = true
+		case allowed && !ending && !barred: // more were promised a stream than the settings, which came only then, let the connection have
+		case allowed && !spent: // there was to be none from the start: another connection would be no better
+			spent = true
+		case allowed:
+			return Carrier{}, e.overloaded(e.Name + " lets no stream be opened for a tunnel")
 		case err != nil:
 			e.Counters.CountError(err)
 			return Carrier{}, err

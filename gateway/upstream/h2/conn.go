@@ -98,6 +98,12 @@ func (c *Conn) Room() int {
 	return max(min(c.m.CanOpen(), c.cfg.Streams-len(c.streams)), 0)
 }
 
+// Barred reports whether the server's settings are there and let no stream be opened, although none is.
+func (c *Conn) Barred() bool {
+	_, known := c.m.ExtendedConnect()
+	return known && !c.Ending() && !c.doubt && len(c.streams) == 0 && c.m.CanOpen() == 0
+}
+
 // Streams is the number of streams that are not released.
 func (c *Conn) Streams() int { return len(c.streams) }
 
