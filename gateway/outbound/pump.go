@@ -56,15 +56,23 @@ func (p *pump) ended(t *loop.Task) {
 
 // fatal is what ends the exchange: the body could not be read. That it could not be sent does not.
 func (p *pump) fatal(t *loop.Task) error {
-	if p.err == errPanicked {
-		return errPanicked
-	}
-	var source *http1io.SourceError
-	if t.Cause() == nil && errors.As(p.err, &source) {
-		return RequestBodyError(source.Err)
+	if err := unread(t, p.err); err != nil {
+		return err
 	}
 	if t.Cause() == nil && p.tx.tunnel {
 		return errs.From(errs.UpstreamReset, p.err, "send through the tunnel to "+p.tx.k.Endpoint.Name)
+	}
+	return nil
+}
+
+// unread is what err, with which the sending of a request's body ended in the task t, says of reading that body; nil for nothing.
+func unread(t *loop.Task, err error) error {
+	if err == errPanicked {
+		return errPanicked
+	}
+	var source *http1io.SourceError
+	if t.Cause() == nil && errors.As(err, &source) {
+		return RequestBodyError(source.Err)
 	}
 	return nil
 }

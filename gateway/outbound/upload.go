@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -148,16 +147,7 @@ func (u *upload) ended(t *loop.Task) {
 }
 
 // fatal is what ends the exchange: the body could not be read. That it could not be sent does not.
-func (u *upload) fatal(t *loop.Task) error {
-	if u.err == errPanicked {
-		return errPanicked
-	}
-	var source *http1io.SourceError
-	if t.Cause() == nil && errors.As(u.err, &source) {
-		return RequestBodyError(source.Err)
-	}
-	return nil
-}
+func (u *upload) fatal(t *loop.Task) error { return unread(t, u.err) }
 
 // sent notes that the body has been sent whole, or that no more of it is wanted: now the response's head is due.
 func (u *upload) sent() {
