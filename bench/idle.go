@@ -143,22 +143,18 @@ func openConns(ctx context.Context, open func(context.Context, string) (net.Conn
 
 // openConn connects and makes one request.
 func openConn(ctx context.Context, addr string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: exchangeTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	if err := exchange(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return conn, nil
+	return ask(ctx, &net.Dialer{Timeout: exchangeTimeout}, addr)
 }
 
 // openSecureConn connects with TLS 1.3, in a full handshake, and makes one request.
 func openSecureConn(ctx context.Context, addr string) (net.Conn, error) {
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: exchangeTimeout},
-		Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}} // its certificate is nobody's
+	return ask(ctx, &tls.Dialer{NetDialer: &net.Dialer{Timeout: exchangeTimeout},
+		Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}, addr) // its certificate is nobody's
+}
+
+func ask(ctx context.Context, dialer interface {
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+}, addr string) (net.Conn, error) {
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
