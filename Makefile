@@ -70,11 +70,7 @@ else
 endif
 
 fuzz: ## Run each fuzz target for FUZZTIME (10m).
-	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
-		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
-			echo "fuzz $$(dirname $$file) $$target $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
-		done; done
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
 soak: ## Upgrade the program 20 times and reload 200 times in a minute of load, on each driver, and fail if a client notices.
 	RINGWAY_SOAK=1 $(GO) test -count=1 -v -timeout 15m -run 'TestSoak$$' ./test
