@@ -99,7 +99,7 @@ func load(file string) (*gateway.Spec, gateway.Source, error) {
 	if err != nil {
 		return nil, source, err
 	}
-	spec, err := gateway.Load(file, source.Text)
+	spec, err := gateway.LoadBeside(file, source.Text)
 	return spec, source, err
 }
 

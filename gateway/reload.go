@@ -92,12 +92,18 @@ func (e *RestartError) Error() string {
 
 // Reload goes over to another configuration, or fails and leaves everything as it was. Listeners, their connections and
 // counters, clusters and their pools stay as far as the configuration has them still; a request goes on as it began.
-func (g *Gateway) Reload(ctx context.Context, c Change) (Outcome, error) {
+func (g *Gateway) Reload(ctx context.Context, c Change) (o Outcome, err error) {
 	release, err := g.take(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer release()
+	loop.Background(func() { o, err = g.reload(ctx, c) })
+	return o, err
+}
+
+// reload is Reload when it has its turn.
+func (g *Gateway) reload(ctx context.Context, c Change) (Outcome, error) {
 	began := time.Now()
 	from := g.current()
 	if c.IfHash != "" && c.IfHash != from.plan.hash {

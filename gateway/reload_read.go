@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 
 	"github.com/ringway/ringway/config"
@@ -44,20 +45,28 @@ func (g *Gateway) read(from *state, c Change) (*Spec, []config.Change, error) {
 	return spec, changes, nil
 }
 
-// While a configuration of this size is read, a process whose heap is otherwise small would collect what has just been made again and
-// again: a fifth of a reload's CPU. So garbage may be so many per cent of what lives meanwhile.
+// Reading a large configuration makes much garbage beside a heap that is otherwise small. Were it collected on the way, the collector
+// would run again and again, on threads that do not give way to loops as the reading does (loop.Background): that made the tail of
+// requests, and a fifth of a reload's CPU. So it waits until there is as much of it as such a text comes to.
 const (
-	largeText    = 128 << 10
-	garbageLimit = 400
+	largeText      = 128 << 10
+	garbagePerByte = 100
+	maxGarbage     = 256 << 20
+	// leastHeap is what Go takes a smaller heap for when it decides how much garbage there may be.
+	leastHeap = 4 << 20
 )
 
-// collectLess has the collector wait longer while a large configuration is read, unless memory is limited. restore ends that.
+// collectLess has the collector wait while a configuration of so many bytes is read, if it is large, and unless memory is limited.
+// restore ends that.
 func collectLess(text int) (restore func()) {
 	if text < largeText || debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return func() {}
 	}
-	before := debug.SetGCPercent(garbageLimit)
-	if before < 0 || before > garbageLimit { // somebody has asked for even less
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	garbage := 100 * uint64(min(text, maxGarbage/garbagePerByte)*garbagePerByte) / max(live[0].Value.Uint64(), leastHeap) // in per cent
+	before := debug.SetGCPercent(int(garbage))
+	if before < 0 || before > int(garbage) { // somebody has asked for even less
 		debug.SetGCPercent(before)
 		return func() {}
 	}

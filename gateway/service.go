@@ -46,7 +46,11 @@ func NewService(o ServiceOptions) *Service { return &Service{o: o} }
 
 // Start begins to serve.
 func (s *Service) Start(ctx context.Context, setup process.Setup) (process.Running, error) {
-	spec, err := Load(setup.Config.Name, setup.Config.Bytes)
+	load := Load
+	if setup.Held { // another worker serves meanwhile
+		load = LoadBeside
+	}
+	spec, err := load(setup.Config.Name, setup.Config.Bytes)
 	if err != nil {
 		return process.Running{}, err
 	}

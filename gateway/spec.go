@@ -185,6 +185,13 @@ func (a *AccessLogSpec) Validate(c *config.Check) {
 // Load decodes and checks a configuration.
 func Load(file string, data []byte) (*Spec, error) { return new(Spec).load(file, data) }
 
+// LoadBeside is Load beside a gateway that runs, maybe another process, which it gives way to.
+func LoadBeside(file string, data []byte) (s *Spec, err error) {
+	defer collectLess(len(data))()
+	loop.Background(func() { s, err = Load(file, data) })
+	return s, err
+}
+
 // load decodes and checks a configuration that may repeat much of s, which it then shares. Nobody may change data, s or the result
 // from then on.
 func (s *Spec) load(file string, data []byte) (_ *Spec, err error) {

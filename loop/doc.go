@@ -15,7 +15,7 @@
 //  1. A task never waits on a sync.Mutex, channel, WaitGroup, context, file or resolver: the whole loop would stop. Use
 //     Offload for work that blocks, Post or a Mailbox to reach a loop.
 //  2. Nothing but the driver's own wait blocks the thread.
-//  3. GOMAXPROCS is at least the number of loops plus one (SetMaxProcs).
+//  3. GOMAXPROCS is at least the number of loops plus two (SetMaxProcs).
 //  4. A buffer given to the kernel is never on a stack: an Op lives on the heap or in a Block, and stays until its own
 //     completion, cancelled or not.
 //  5. A task never calls runtime.LockOSThread, runtime.Goexit, or cgo that calls back.

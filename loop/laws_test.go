@@ -52,11 +52,11 @@ func TestWaitingLoopBurnsNothing(t *testing.T) {
 func TestSetMaxProcs(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	loop.SetMaxProcs(3)
-	if n := runtime.GOMAXPROCS(0); n != 4 {
+	if n := runtime.GOMAXPROCS(0); n != 5 {
 		t.Errorf("GOMAXPROCS is %d for three loops", n)
 	}
 	loop.SetMaxProcs(1)
-	if n := runtime.GOMAXPROCS(0); n != 4 {
+	if n := runtime.GOMAXPROCS(0); n != 5 {
 		t.Errorf("GOMAXPROCS was lowered to %d", n)
 	}
 }

@@ -126,10 +126,10 @@ func Start(cfg Config) (*Loop, error) {
 	return l, nil
 }
 
-// SetMaxProcs gives Go's scheduler a processor more than there are loops, so that a busy goroutine never holds the one
-// that a loop needs back after a wait (law 3). It never lowers what is set.
+// SetMaxProcs gives Go's scheduler two processors more than there are loops, so that a busy goroutine never holds the one
+// that a loop needs back after a wait, and one rests beside it (law 3). It never lowers what is set.
 func SetMaxProcs(loops int) {
-	if want := loops + 1; runtime.GOMAXPROCS(0) < want {
+	if want := loops + 2; runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}
 }
