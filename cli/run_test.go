@@ -132,7 +132,12 @@ func TestRunDrains(t *testing.T) {
 			c.signal(syscall.SIGTERM)
 			c.awaitLine("draining")
 			awaitRefusal(t, web)
-			release <- struct{}{}
+			select {
+			case release <- struct{}{}:
+			case body := <-slow:
+				_, output := c.awaitEnd()
+				t.Fatalf("the request in flight got %q before it was answered:\n%s", body, output)
+			}
 			if body := <-slow; body != "GET /slow" {
 				t.Errorf("the request in flight got %q", body)
 			}

@@ -117,7 +117,8 @@ func (m *master) tellAfter(after <-chan struct{}, id lifecycle.WorkerID, msg mes
 		return
 	}
 	if c.link == nil {
-		if _, ok := msg.(*message.Stop); ok {
+		switch msg.(type) {
+		case *message.Stop, *message.Drain:
 			m.kill(id) // it has not even said Hello
 		}
 		return

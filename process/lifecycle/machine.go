@@ -224,6 +224,10 @@ func (m *Machine) ready(w *Worker, drain time.Duration) {
 	w.DrainTimeout = drain
 	w.enter(Ready, m.now)
 	w.Served = m.now
+	if m.stopping {
+		m.drain(w)
+		return
+	}
 	if w == m.next {
 		m.takeOver()
 		return
@@ -350,6 +354,8 @@ func (m *Machine) fired(t Timer) {
 		m.kill(w, "did not drain in time")
 	case t.Kind == TimerStop && w.State == Ending:
 		m.do(Kill{w.ID})
+	case t.Kind == TimerStop && w.State == Starting:
+		m.kill(w, "did not end in time")
 	}
 }
 

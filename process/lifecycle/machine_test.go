@@ -60,7 +60,10 @@ var transitions = []struct {
 	{"first start: crash", boot[:1], []step{{ended(1, "signal: killed"), "record 1: signal: killed; exit: the worker: signal: killed"}}, "ended"},
 	{"first start: hang", boot[:1], []step{{fire(TimerReady, 1), "kill 1"}, {ended(1, "signal: killed"), "record 1: not ready within 30s; exit: not ready within 30s"}}, "ended"},
 	{"first start: asked for others", boot[:1], []step{{Upgrade{3}, "answer r3: the first worker is being started"}, {Reload{Request: 4}, "answer r4: the first worker is being started"}}, "starting"},
-	{"first start: terminated", boot[:1], []step{{Terminate{}, "notify stopping; stop 1; timer stop 1 3s"}, {ended(1, "exit status 0"), "exit"}}, "ended"},
+	{"first start: terminated", boot[:1], []step{{Terminate{}, "notify stopping; drain 1; timer stop 1 3s"}, {ended(1, "exit status 0"), "exit"}}, "ended"},
+	{"first start: terminated while it says that it is ready", boot[:1], []step{{Terminate{}, "notify stopping; drain 1; timer stop 1 3s"}, {WorkerReady{1, time.Minute}, "drain 1; timer drain 1 1m5s"}, {fire(TimerStop, 1), ""}, {clean(1), "exit"}}, "ended"},
+	{"first start: terminated, and does not end", boot[:1], []step{{Terminate{}, "notify stopping; drain 1; timer stop 1 3s"}, {fire(TimerStop, 1), "kill 1"}, {ended(1, "signal: killed"), "exit"}}, "ended"},
+	{"first start: terminated twice", boot[:1], []step{{Terminate{}, "notify stopping; drain 1; timer stop 1 3s"}, {Terminate{}, "stop 1; timer stop 1 3s"}, {ended(1, "exit status 0"), "exit"}}, "ended"},
 	{"adopted", nil, []step{{Adopted{9, time.Second}, "notify ready"}, {Upgrade{1}, "spawn 10 new fresh; timer ready 10 30s"}}, "upgrading"},
 
 	{"crash", boot, []step{{ended(1, "signal: killed"), "record 1: signal: killed; spawn 2; timer ready 2 30s"}, {WorkerReady{2, 0}, "notify ready"}}, "running"},

@@ -17,13 +17,20 @@ func (m *Machine) terminate() {
 		m.quit()
 		return
 	}
+	next := m.next
 	m.stop()
 	for _, w := range m.workers {
 		switch w.State {
 		case Ready, Yielding:
 			m.drain(w)
 		case Starting:
-			m.end(w)
+			if w == next { // it accepts nothing before it is told to
+				m.end(w)
+				continue
+			}
+			// It may accept already, and its word of that be on its way. Then it drains, and ready sees to the time; else it ends at once.
+			m.do(Drain{w.ID})
+			m.timer(TimerStop, w, m.limits.StopGrace)
 		}
 	}
 }
