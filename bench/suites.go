@@ -90,7 +90,7 @@ func relayLoads() []load {
 }
 
 // echoPeers are servers with one thread that does the work. Go's scheduler
-// has a processor more where a loop holds one, as loop.SetMaxProcs says; the
+// has processors more where a loop holds one, as loop.SetMaxProcs says; the
 // net package, whose goroutines share them, is cheapest with one.
 func echoPeers(options) []peer {
 	echo := func(name, procs string, subject bool, args ...string) peer {

@@ -33,13 +33,13 @@ func checkCommand() *cobra.Command {
 			if (against != "" || address != "") && !diff {
 				return usage("--against and --admin say what to compare with: give --diff")
 			}
-			spec, source, err := load(file)
+			spec, source, err := loadBeside(file)
 			if err != nil {
 				return err
 			}
 			switch w := cmd.OutOrStdout(); {
 			case against != "":
-				old, _, err := load(against)
+				old, _, err := loadBeside(against)
 				if err != nil {
 					return err
 				}

@@ -38,7 +38,7 @@ func (t *target) flags(c *cobra.Command) {
 func (t *target) client() (*admin.Client, error) {
 	address, token := t.address, config.Secret(os.Getenv(tokenVariable))
 	if t.file != "" {
-		spec, _, err := load(t.file)
+		spec, _, err := loadBeside(t.file)
 		if err != nil {
 			return nil, err
 		}

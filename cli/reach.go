@@ -37,7 +37,7 @@ func (r *reach) flags(c *cobra.Command) {
 func (r *reach) controlPath() (string, error) {
 	path := r.control
 	if path == "" && r.file != "" {
-		spec, _, err := load(r.file)
+		spec, _, err := loadBeside(r.file)
 		if err != nil {
 			return "", err
 		}
@@ -54,7 +54,7 @@ func (r *reach) either(master func(context.Context, *process.Client) error, gate
 	case control != "" && address != "":
 		return usage("give --control or --admin, not both")
 	case control == "" && address == "" && r.file != "":
-		spec, _, err := load(r.file)
+		spec, _, err := loadBeside(r.file)
 		if err != nil {
 			return err
 		}

@@ -94,12 +94,22 @@ func readSource(file string) (gateway.Source, error) {
 	return gateway.Source{Name: file, Text: text}, err
 }
 
+// load reads a configuration for a gateway that is about to start.
 func load(file string) (*gateway.Spec, gateway.Source, error) {
+	return loadBy(gateway.Load, file)
+}
+
+// loadBeside reads one beside a gateway that runs.
+func loadBeside(file string) (*gateway.Spec, gateway.Source, error) {
+	return loadBy(gateway.LoadBeside, file)
+}
+
+func loadBy(how func(file string, text []byte) (*gateway.Spec, error), file string) (*gateway.Spec, gateway.Source, error) {
 	source, err := readSource(file)
 	if err != nil {
 		return nil, source, err
 	}
-	spec, err := gateway.LoadBeside(file, source.Text)
+	spec, err := how(file, source.Text)
 	return spec, source, err
 }
 

@@ -98,45 +98,49 @@ func (g *Gateway) Reload(ctx context.Context, c Change) (o Outcome, err error) {
 		return Outcome{}, err
 	}
 	defer release()
-	loop.Background(func() { o, err = g.reload(ctx, c) })
-	return o, err
-}
-
-// reload is Reload when it has its turn.
-func (g *Gateway) reload(ctx context.Context, c Change) (Outcome, error) {
-	began := time.Now()
-	from := g.current()
-	if c.IfHash != "" && c.IfHash != from.plan.hash {
-		return Outcome{}, &HashError{Running: from.plan.hash, Expected: c.IfHash}
-	}
 	defer collectLess(len(c.Text))()
-	spec, changes, err := g.read(from, c)
-	if err != nil {
-		return Outcome{}, err
+	var t *transaction
+	loop.Background(func() { o, t, err = g.prepare(ctx, c) })
+	if t == nil {
+		return o, err
 	}
-	o := Outcome{Changes: changes}
-	if err := g.fixed(from.plan.spec, spec); err != nil {
-		return Outcome{}, err
-	}
-	o.Read = time.Since(began)
-	if c.Preview {
-		o.Running = from.running()
-		return o, nil
-	}
-	t := &transaction{g: g, from: from, listen: c.Listen}
-	began = time.Now()
-	if err := t.prepare(ctx, spec, c.Source); err != nil {
-		return Outcome{}, err
-	}
-	o.Build = time.Since(began)
-	began = time.Now()
-	to, err := t.publish()
+	began := time.Now()
+	to, err := t.publish() // loops wait for it, so that it gives way to nobody
 	o.Publish, o.Running = time.Since(began), to.running()
 	if err == nil {
 		o.tell(g.log)
 		g.log.Info("reloaded", "config", c.Name, "changes", len(o.Changes), "read", o.Read, "build", o.Build, "publish", o.Publish)
 	}
 	return o, err
+}
+
+// prepare reads a configuration and makes all that it needs. There is no transaction if it fails, and none of a preview.
+func (g *Gateway) prepare(ctx context.Context, c Change) (Outcome, *transaction, error) {
+	began := time.Now()
+	from := g.current()
+	if c.IfHash != "" && c.IfHash != from.plan.hash {
+		return Outcome{}, nil, &HashError{Running: from.plan.hash, Expected: c.IfHash}
+	}
+	spec, changes, err := g.read(from, c)
+	if err != nil {
+		return Outcome{}, nil, err
+	}
+	o := Outcome{Changes: changes}
+	if err := g.fixed(from.plan.spec, spec); err != nil {
+		return Outcome{}, nil, err
+	}
+	o.Read = time.Since(began)
+	if c.Preview {
+		o.Running = from.running()
+		return o, nil, nil
+	}
+	t := &transaction{g: g, from: from, listen: c.Listen}
+	began = time.Now()
+	if err := t.prepare(ctx, spec, c.Source); err != nil {
+		return Outcome{}, nil, err
+	}
+	o.Build = time.Since(began)
+	return o, t, nil
 }
 
 // take waits for its turn to change the gateway.

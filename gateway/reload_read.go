@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 
 	"github.com/ringway/ringway/config"
@@ -56,10 +57,13 @@ const (
 	leastHeap = 4 << 20
 )
 
+// collecting is held while the collector waits: there is one for all gateways of a process.
+var collecting sync.Mutex
+
 // collectLess has the collector wait while a configuration of so many bytes is read, if it is large, and unless memory is limited.
 // restore ends that.
 func collectLess(text int) (restore func()) {
-	if text < largeText || debug.SetMemoryLimit(-1) != math.MaxInt64 {
+	if text < largeText || debug.SetMemoryLimit(-1) != math.MaxInt64 || !collecting.TryLock() {
 		return func() {}
 	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
@@ -68,7 +72,9 @@ func collectLess(text int) (restore func()) {
 	before := debug.SetGCPercent(int(garbage))
 	if before < 0 || before > int(garbage) { // somebody has asked for even less
 		debug.SetGCPercent(before)
-		return func() {}
 	}
-	return func() { debug.SetGCPercent(before) }
+	return func() {
+		debug.SetGCPercent(before)
+		collecting.Unlock()
+	}
 }

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -23,6 +24,34 @@ func TestBackground(t *testing.T) {
 		})
 	}
 	onManyThreads(t, usual)
+	if n := niceOf(t, "/proc/self/stat"); n != usual {
+		t.Errorf("the main thread has a nice value of %d, and %d is usual", n, usual)
+	}
+}
+
+// What ends the work ends the caller, who would else go on as if it were done.
+func TestBackgroundPanics(t *testing.T) {
+	func() {
+		defer func() {
+			if text := fmt.Sprint(recover()); !strings.Contains(text, "index out of range") || !strings.Contains(text, "TestBackgroundPanics") {
+				t.Errorf("the caller's panic is %q", text)
+			}
+		}()
+		loop.Background(func() {
+			var none []int
+			none[len(none)]++
+		})
+	}()
+	ended := make(chan bool)
+	go func() {
+		on := false
+		defer func() { ended <- on }()
+		loop.Background(runtime.Goexit)
+		on = true
+	}()
+	if <-ended {
+		t.Error("the caller went on after work that has not ended")
+	}
 }
 
 // onManyThreads has more goroutines hold a thread than there can be threads at rest.
@@ -45,9 +74,12 @@ func onManyThreads(t *testing.T, usual int) {
 	close(hold)
 }
 
-// nice is the value of the calling thread, as proc(5) has it.
-func nice(t *testing.T) int {
-	b, err := os.ReadFile("/proc/thread-self/stat")
+// nice is the value of the calling thread.
+func nice(t *testing.T) int { return niceOf(t, "/proc/thread-self/stat") }
+
+// niceOf finds the value in what proc(5) says.
+func niceOf(t *testing.T, stat string) int {
+	b, err := os.ReadFile(stat)
 	if err != nil {
 		t.Error(err)
 		return -1

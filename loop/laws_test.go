@@ -61,7 +61,7 @@ func TestSetMaxProcs(t *testing.T) {
 	}
 }
 
-// With a processor more than loops, one busy goroutine does not hold a loop back (law 3): without it, every wait ends
+// With processors more than loops, one busy goroutine does not hold a loop back (law 3): without it, every wait ends
 // 10 to 28 ms late. The median counts, and the best of three tries, since other programs may use the machine.
 func TestBusyGoroutineDoesNotStallALoop(t *testing.T) {
 	onLoops(t, func(t *testing.T, l *loop.Loop) {

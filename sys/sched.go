@@ -20,9 +20,12 @@ func LowerSchedule(nice int, slice time.Duration) error {
 	if policy != unix.SCHED_BATCH && policy != unix.SCHED_IDLE { // in real time it would give way to nothing
 		policy = unix.SCHED_NORMAL
 	}
-	a := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Nice: min(now.Nice+int32(nice), lowest), Runtime: uint64(slice)}
+	a := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Flags: now.Flags & unix.SCHED_FLAG_RESET_ON_FORK, Nice: min(now.Nice+int32(nice), lowest), Runtime: uint64(slice)}
 	if err := unix.SchedSetAttr(0, &a, 0); err != nil {
 		return os.NewSyscallError("sched_setattr", err)
 	}
 	return nil
 }
+
+// OnMainThread reports whether the caller, which has to be locked to its thread, is on the one that the process began with.
+func OnMainThread() bool { return unix.Gettid() == unix.Getpid() }
