@@ -66,13 +66,15 @@ func collectLess(text int) (restore func()) {
 	if text < largeText || debug.SetMemoryLimit(-1) != math.MaxInt64 || !collecting.TryLock() {
 		return func() {}
 	}
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	garbage := 100 * uint64(min(text, maxGarbage/garbagePerByte)*garbagePerByte) / max(live[0].Value.Uint64(), leastHeap) // in per cent
-	before := debug.SetGCPercent(int(garbage))
-	if before < 0 || before > int(garbage) { // somebody has asked for even less
-		debug.SetGCPercent(before)
+	now := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(now)
+	live, usual := now[0].Value.Uint64(), now[1].Value.Uint64() // the greatest there is if GOGC is off
+	percent := 100 * min(uint64(text)*garbagePerByte, maxGarbage) / max(live, leastHeap)
+	if percent <= usual {
+		collecting.Unlock()
+		return func() {}
 	}
+	before := debug.SetGCPercent(int(percent))
 	return func() {
 		debug.SetGCPercent(before)
 		collecting.Unlock()
