@@ -17,5 +17,5 @@ func (h *Histogram) Add(d time.Duration) { h.add(d) }
 // Origins is how many kinds of tasks the loop remembers.
 func (l *Loop) Origins() int { return len(l.origins) }
 
-// Dozing reports whether the watchdog waits for a loop to turn.
-func (d *Watchdog) Dozing() bool { return d.dozing.Load() }
+// Looks is how often the watchdog looked at a loop.
+func (d *Watchdog) Looks() uint64 { return d.looks.Load() }

@@ -156,8 +156,11 @@ func (l *Loop) main(opened chan<- error) {
 	l.idle.Expirer = idleTrim{l}
 	l.StartTimer(&l.idle, trimInterval)
 	if w := l.cfg.Watchdog; w != nil {
-		l.pulse = &pulse{dog: w}
-		defer w.watch(l)()
+		if unwatch, err := w.watch(l); err != nil {
+			l.cfg.Log.Warn("cannot watch loop for stalls", "loop", l.cfg.ID, "err", err)
+		} else {
+			defer unwatch()
+		}
 	}
 	opened <- nil
 	for !l.over() {
@@ -203,7 +206,9 @@ func (l *Loop) tick() error {
 	err := l.driver.Wait(wait)
 	l.box.wokenUp()
 	l.pulse.turn()
-	if l.now = l.driver.Now(); l.now >= l.giveWayAt {
+	l.now = l.driver.Now()
+	l.pulse.arm(l.now)
+	if l.now >= l.giveWayAt {
 		l.giveWay()
 	}
 	l.driver.Reap()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ringway/ringway/sys"
 )
 
 // DefaultStall is how long a loop may stand still before a Watchdog says so.
@@ -18,15 +20,13 @@ const DefaultStall = 5 * time.Millisecond
 const (
 	minLook     = time.Millisecond       // between two looks, where the stall asked for is that short
 	maxLook     = 100 * time.Millisecond // and where it is that long
-	idleLooks   = 4                      // times rarer are looks while all loops wait in the kernel
-	dozeAfter   = 8                      // such looks in a row, there is none until a loop turns
 	reportEvery = time.Second            // a loop's stalls that follow sooner are counted and kept without a stack, not logged
 	keptStalls  = 32                     // that Stalls gives
 )
 
-// Watchdog looks at loops from outside, every few milliseconds, from one ordinary goroutine for all of them. When a
-// loop that does not wait in the kernel has not got on for too long, it says in that loop's log which task held it,
-// where that was spawned, what it waits for and its stack, and later how long it took.
+// Watchdog looks at loops from outside, from one ordinary goroutine for each. When a loop that does not wait in the kernel
+// has not got on for too long, it says in that loop's log which task held it, where that was spawned, what it waits for
+// and its stack, and later how long it took.
 //
 // A loop counts as held while its thread runs or is blocked. Time in which the machine had the thread wait for a
 // processor, or did not run the Watchdog either, is not held against it: it counts as a delay.
@@ -34,29 +34,25 @@ const (
 // A loop gets on with each turn, with every eighth resume in a turn, and when a task of another name or spawn site runs:
 // so of tasks in a row of the same kind, the report can mean any.
 //
-// While all loops wait in the kernel it looks more rarely, then not at all until one of them turns, and that one pays
-// for the rousing: so a stall of a few periods may pass unseen that comes after a rest.
+// Nobody looks while all is well: a loop that turns keeps putting off an alarm, which goes off after half of the time that
+// makes a stall, and only then are there looks, until it turns or rests. So a stall is seen that lasts one and a half of
+// that time or longer, and often a shorter one.
 type Watchdog struct {
 	stall  time.Duration
 	period time.Duration
+	looks  atomic.Uint64
 
-	mu      sync.Mutex // held for a few instructions only, so that a loop's start and end may take it
-	loops   []*watched
-	running bool
-	recent  []Stall // oldest first
-
-	dozing atomic.Bool
-	roused chan struct{} // holds one
+	mu     sync.Mutex // held for a few instructions only, so that a loop's start and end may take it
+	recent []Stall    // oldest first
 }
 
 // NewWatchdog makes a watchdog for loops that stand still for stall or longer, DefaultStall if that is nought. It
-// begins to look when the first loop starts that has it in its Config, and ends with the last. A loop without one is
-// not watched.
+// looks at the loops that have it in their Config; one without is not watched.
 func NewWatchdog(stall time.Duration) *Watchdog {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
-	return &Watchdog{stall: stall, period: min(max(stall/2, minLook), maxLook), roused: make(chan struct{}, 1)}
+	return &Watchdog{stall: stall, period: min(max(stall/2, minLook), maxLook)}
 }
 
 // Stall is one time that something held a loop.
@@ -82,21 +78,20 @@ func (d *Watchdog) Stalls() []Stall {
 // serials number the watched loops of a process.
 var serials atomic.Uint64
 
-// watched is what a Watchdog knows of a loop. It is the Watchdog's goroutine's, but for gone.
+// watched is what a Watchdog knows of a loop. It is its goroutine's, but for gone.
 type watched struct {
 	dog    *Watchdog
 	id     int
 	serial string // in the label of all goroutines of the loop
 	log    *slog.Logger
 	pulse  *pulse
+	alarm  *sys.Timerfd
 	thread *threadClock
 	gone   atomic.Bool // the loop has ended
 
-	forgotten bool // and the Watchdog has seen it
-
 	beat    uint64 // as last seen, and since when
 	running *origin
-	since   time.Time
+	since   time.Time // zero: not seen yet
 	used    threadUse // at since
 	last    time.Time // the last look
 	late    time.Duration
@@ -112,108 +107,62 @@ type watched struct {
 // watch begins to look at the loop on whose thread it is called, and gives the function that ends it. The coroutines
 // that the loop starts inherit the label by which the Watchdog finds their stacks; it also tells loops apart in CPU
 // profiles.
-func (d *Watchdog) watch(l *Loop) (unwatch func()) {
+func (d *Watchdog) watch(l *Loop) (unwatch func(), err error) {
+	alarm, err := sys.NewTimerfd()
+	if err != nil {
+		return nil, err
+	}
+	l.pulse = &pulse{alarm: alarm, period: d.period}
 	w := &watched{dog: d, id: l.cfg.ID, serial: strconv.FormatUint(serials.Add(1), 10), log: l.cfg.Log, pulse: l.pulse,
-		thread: newThreadClock(l.thread)}
+		alarm: alarm, thread: newThreadClock(l.thread)}
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("loop", strconv.Itoa(w.id), serialLabel, w.serial)))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.loops = append(d.loops, w)
-	if !d.running {
-		d.running = true
-		go d.run()
-	}
-	d.rouse()
+	go w.run()
+	l.pulse.arm(l.now)
 	return func() {
-		w.gone.Store(true)
-		d.rouse()
+		l.pulse.turn()
+		alarm.Set(1)
+		w.gone.Store(true) // last: who sees it closes the alarm
 		pprof.SetGoroutineLabels(context.Background())
-	}
+	}, nil
 }
 
-// run looks until no loop is left.
-func (d *Watchdog) run() {
+// run looks whenever the alarm has gone off, until the loop has ended.
+func (w *watched) run() {
 	pprof.SetGoroutineLabels(context.Background()) // it was started on a loop, and is none of its goroutines
-	period := d.period
-	timer := time.NewTimer(period)
-	defer timer.Stop()
-	var loops []*watched
-	idle := 0
-	for {
-		<-timer.C
-		loops = d.alive(loops)
-		if len(loops) == 0 {
+	defer w.thread.close()
+	defer w.alarm.Close()
+	for w.alarm.Wait() == nil {
+		if !w.followUp() {
 			return
 		}
-		idle++
-		for _, w := range loops {
-			if !w.look(period) {
-				idle = 0
-			}
-		}
-		if idle >= dozeAfter {
-			d.doze(loops)
-			idle = 0
-		}
-		if period = d.period; idle > 0 {
-			period *= idleLooks
-		}
-		timer.Reset(period)
 	}
 }
 
-// doze waits until a loop turns, starts or ends, unless one did meanwhile.
-func (d *Watchdog) doze(loops []*watched) {
-	d.dozing.Store(true)
-	d.mu.Lock()
-	more := len(d.loops) > len(loops)
-	d.mu.Unlock()
-	if more {
-		d.rouse()
-	}
-	for _, w := range loops {
-		if w.pulse.beat.Load() != w.beat || w.gone.Load() {
-			d.rouse()
-		}
-	}
-	<-d.roused
-}
-
-// rouse ends a doze. It does not wait, so that a loop may call it.
-func (d *Watchdog) rouse() {
-	if d.dozing.CompareAndSwap(true, false) {
-		d.roused <- struct{}{} // there is room: who dozes next has taken what was there
-	}
-}
-
-// alive puts the loops that have not ended into loops, and lets go of the others.
-func (d *Watchdog) alive(loops []*watched) []*watched {
-	d.mu.Lock()
-	loops = append(loops[:0], d.loops...)
-	d.mu.Unlock()
-	for _, w := range loops {
+// followUp looks at a loop whose alarm has gone off until it has put that off again, or rests. It reports whether it still is.
+func (w *watched) followUp() (lives bool) {
+	w.since = time.Time{}
+	for before := w.pulse.armed.Load(); ; time.Sleep(w.dog.period) {
 		if w.gone.Load() {
 			w.end(time.Now())
-			w.thread.close()
-			w.forgotten = true
+			return false
+		}
+		armed := w.pulse.armed.Load()
+		if rests := w.look(); rests || armed != before {
+			return true
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.loops = slices.DeleteFunc(d.loops, func(w *watched) bool { return w.forgotten })
-	d.running = len(d.loops) > 0
-	return append(loops[:0], d.loops...) // which may have got one more meanwhile
 }
 
-// look sees whether the loop got on since the last look, period ago or longer, and reports whether it rests. Time is
+// look sees whether the loop got on since the last look, a period ago or longer, and reports whether it rests. Time is
 // read before what ends a measured span and after what begins one, so that a span is never shown longer than it is.
-func (w *watched) look(period time.Duration) (rests bool) {
+func (w *watched) look() (rests bool) {
+	w.dog.looks.Add(1)
 	before := time.Now()
 	beat, running := w.pulse.beat.Load(), w.pulse.running.Load()
 	busy := beat&1 == 0
 	if beat == w.beat && running == w.running && !w.since.IsZero() {
 		if busy {
-			w.late += max(before.Sub(w.last)-period, 0)
+			w.late += max(before.Sub(w.last)-w.dog.period, 0)
 			w.last = before
 			w.judge(before)
 		}
@@ -226,7 +175,7 @@ func (w *watched) look(period time.Duration) (rests bool) {
 	}
 	w.since = time.Now()
 	w.last = w.since
-	return false
+	return !busy
 }
 
 // judge decides whether a busy loop that did not get on since w.since is to blame.

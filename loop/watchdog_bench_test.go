@@ -3,7 +3,6 @@ package loop_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/ringway/ringway/loop"
 )
@@ -14,7 +13,7 @@ func BenchmarkWatched(b *testing.B) {
 	for _, watched := range []bool{false, true} {
 		configure := func(cfg *loop.Config) {
 			if watched {
-				cfg.Watchdog = loop.NewWatchdog(time.Second)
+				cfg.Watchdog = loop.NewWatchdog(0)
 			}
 		}
 		name := func(what string) string { return fmt.Sprintf("%s/watched=%v", what, watched) }

@@ -169,23 +169,46 @@ func TestWatchdogNamesWhatHoldsALoop(t *testing.T) {
 	}
 }
 
-// While nothing turns there are no looks; the first turn after that is looked at all the same, and the end of the loop.
-func TestWatchdogDozes(t *testing.T) {
-	eachWatched(t, 0, func(t *testing.T, l *loop.Loop, d *loop.Watchdog, _ *captured) {
+// While a loop rests, and while it turns, there are no looks: the first stall after that is seen all the same.
+func TestWatchdogLooksOnlyWhenTheAlarmGoesOff(t *testing.T) {
+	const stall = 100 * time.Millisecond // so that a busy machine delays no turn for half of it
+	eachWatched(t, stall, func(t *testing.T, l *loop.Loop, d *loop.Watchdog, _ *captured) {
 		for i := range 3 {
-			eventually(t, "the watchdog dozes", d.Dozing)
-			time.Sleep(time.Duration(i) * time.Millisecond)
 			name, ch := fmt.Sprint("held ", i), make(chan int)
 			l.Post(func() { l.Go(name, func(*loop.Task) { <-ch }) })
 			findStall(t, d, func(s loop.Stall) bool { return s.Task == name })
 			ch <- 1
+			findStall(t, d, func(s loop.Stall) bool { return s.Task == name && !s.Lasts })
+			for what, live := range map[string]func(main *loop.Task) error{
+				"turns":            func(main *loop.Task) error { return main.Yield() },
+				"rests and turns":  func(main *loop.Task) error { return main.Sleep(time.Millisecond) },
+				"turns every time": func(main *loop.Task) error { return main.Sleep(stall / 4) },
+				"rests":            func(main *loop.Task) error { return main.Sleep(3 * stall) },
+			} {
+				inTask(t, l, func(main *loop.Task) { _ = main.Sleep(2 * stall) }) // the looks have ended, and few turns were counted
+				before, began := d.Looks(), time.Now()
+				inTask(t, l, func(main *loop.Task) {
+					for time.Since(began) < 3*stall {
+						if err := live(main); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				// One look may follow when many turns are followed by a rest.
+				if n := d.Looks() - before; n > 1 {
+					t.Errorf("a loop that %s for %v is looked at %d times", what, time.Since(began), n)
+				}
+			}
 		}
-		eventually(t, "the watchdog dozes", d.Dozing)
 	})
-	each(t, func(t *testing.T, cfg loop.Config) { // a second loop that starts meanwhile
+}
+
+// A second loop, one that starts while the first rests, is looked at too.
+func TestWatchdogOfALoopThatStartsLater(t *testing.T) {
+	each(t, func(t *testing.T, cfg loop.Config) {
 		cfg.Watchdog = loop.NewWatchdog(0)
 		first := start(t, cfg)
-		eventually(t, "the watchdog dozes", cfg.Watchdog.Dozing)
+		time.Sleep(2 * loop.DefaultStall)
 		second := start(t, cfg)
 		ch := make(chan int)
 		second.Post(func() { second.Go("of the second", func(*loop.Task) { <-ch }) })
