@@ -38,18 +38,18 @@ func (t *target) flags(c *cobra.Command) {
 func (t *target) client() (*admin.Client, error) {
 	address, token := t.address, config.Secret(os.Getenv(tokenVariable))
 	if t.file != "" {
-		spec, _, err := loadBeside(t.file)
+		spec, err := readPart(t.file, gateway.LoadAdmin)
 		if err != nil {
 			return nil, err
 		}
 		if address == "" {
-			address = spec.Admin.Address
+			address = spec.Address
 		}
 		if address == "" {
 			return nil, fmt.Errorf("%s has no admin server: set admin.address, for example unix:/run/ringway/admin.sock", t.file)
 		}
 		if token == "" {
-			token = spec.Admin.Token
+			token = spec.Token
 		}
 	}
 	if address == "" {

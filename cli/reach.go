@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/observe/admin"
 	"github.com/ringway/ringway/process"
 )
@@ -37,34 +38,38 @@ func (r *reach) flags(c *cobra.Command) {
 func (r *reach) controlPath() (string, error) {
 	path := r.control
 	if path == "" && r.file != "" {
-		spec, _, err := loadBeside(r.file)
+		spec, err := readPart(r.file, gateway.LoadProcess)
 		if err != nil {
 			return "", err
 		}
-		path = spec.Process.Control
+		path = spec.Control
 	}
 	return cmp.Or(path, defaultControl()), nil
 }
 
-// either asks the master or the gateway: whichever the flags name, or else the file. A file that names neither is of a gateway that
+// either asks the master, or the gateway directly: whichever the flags name, or else the file. A file that names neither is of a gateway that
 // has only the control socket that every master has by default.
-func (r *reach) either(master func(context.Context, *process.Client) error, gateway func(context.Context, *admin.Client) error) error {
+func (r *reach) either(master func(context.Context, *process.Client) error, direct func(context.Context, *admin.Client) error) error {
 	control, address := r.control, r.address
 	switch {
 	case control != "" && address != "":
 		return usage("give --control or --admin, not both")
 	case control == "" && address == "" && r.file != "":
-		spec, _, err := loadBeside(r.file)
+		spec, err := readPart(r.file, gateway.LoadProcess)
 		if err != nil {
 			return err
 		}
-		if control = spec.Process.Control; control == "" {
-			address = spec.Admin.Address
+		if control = spec.Control; control == "" {
+			spec, err := readPart(r.file, gateway.LoadAdmin)
+			if err != nil {
+				return err
+			}
+			address = spec.Address
 		}
 	}
 	if address != "" {
 		to := target{file: r.file, address: address}
-		return to.operate(gateway)
+		return to.operate(direct)
 	}
 	return askMaster(cmp.Or(control, defaultControl()), master)
 }

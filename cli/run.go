@@ -104,6 +104,15 @@ func loadBeside(file string) (*gateway.Spec, gateway.Source, error) {
 	return loadBy(gateway.LoadBeside, file)
 }
 
+// readPart reads a part of a configuration, whose other parts may be faulty.
+func readPart[T any](file string, load func(file string, text []byte) (T, error)) (part T, err error) {
+	source, err := readSource(file)
+	if err != nil {
+		return part, err
+	}
+	return load(source.Name, source.Text)
+}
+
 func loadBy(how func(file string, text []byte) (*gateway.Spec, error), file string) (*gateway.Spec, gateway.Source, error) {
 	source, err := readSource(file)
 	if err != nil {

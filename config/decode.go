@@ -70,6 +70,24 @@ func Decode(file string, data []byte, dst any) error {
 // that was decoded then, so neither may be changed any more, nor may data. If there is anything to complain of, all of data is decoded
 // as if nothing had been before it. It returns what the text after this one may repeat; nil for before and in return is nothing.
 func DecodeAfter(before *Reading, file string, data []byte, dst any) (*Reading, error) {
+	v := destination(dst)
+	if again := before.repeated(data); again != nil {
+		fresh := reflect.New(v.Type()).Elem()
+		fresh.Set(v)
+		if d, err := decode(file, again.text, again, fresh); err == nil && !d.doubt && !d.anchored && d.repeated == len(again.lines) {
+			v.Set(fresh)
+			return d.reading(data), nil
+		}
+	}
+	d, err := decode(file, data, nil, v)
+	if err != nil {
+		return nil, err
+	}
+	return d.reading(data), nil
+}
+
+// destination is the struct that dst points to, with its defaults.
+func destination(dst any) reflect.Value {
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config: Decode into %T, want a pointer to a struct", dst))
@@ -78,38 +96,35 @@ func DecodeAfter(before *Reading, file string, data []byte, dst any) (*Reading, 
 		panic(err.Error())
 	}
 	Defaults(dst)
-	if again := before.repeated(data); again != nil {
-		fresh := reflect.New(v.Type().Elem())
-		fresh.Elem().Set(v.Elem())
-		if d, err := decode(file, again.text, again, fresh.Elem()); err == nil && !d.doubt && !d.anchored && d.repeated == len(again.lines) {
-			v.Elem().Set(fresh.Elem())
-			return d.reading(data), nil
-		}
-	}
-	d, err := decode(file, data, nil, v.Elem())
-	if err != nil {
-		return nil, err
-	}
-	return d.reading(data), nil
+	return v.Elem()
 }
 
 // decode decodes a text in which again, if it is not nil, says what stands for elements of the text before.
 func decode(file string, data []byte, again *repeats, v reflect.Value) (*decoder, error) {
-	root, problem := parse(data)
-	if problem != nil {
-		problem.File = file
-		return nil, Errors{problem}
-	}
-	d := &decoder{
+	d := newDecoder(file)
+	d.again = again
+	return d, d.document(data, v)
+}
+
+func newDecoder(file string) *decoder {
+	return &decoder{
 		report:   report{file: file, said: map[saying]bool{}, broken: map[string]bool{}, above: map[string]bool{}},
 		mappings: map[*yaml.Node]*mapping{},
 		open:     map[*yaml.Node]bool{},
 		left:     maxAliasedValues,
-		again:    again,
+	}
+}
+
+// document decodes the one document in data.
+func (d *decoder) document(data []byte, v reflect.Value) error {
+	root, problem := parse(data)
+	if problem != nil {
+		problem.File = d.file
+		return Errors{problem}
 	}
 	d.survey(root)
 	d.value(&where{node: root, line: root.Line, column: root.Column}, root, v)
-	return d, d.errors()
+	return d.errors()
 }
 
 // Defaults gives the struct that v points to, and every struct inside of it, their defaults where they are still zero.
@@ -143,6 +158,7 @@ type decoder struct {
 	again    *repeats                // nil: nothing stands for an element of the text before
 	repeated int                     // elements that were taken from there
 	doubt    bool                    // somebody asked more of one than is known
+	part     bool                    // other keys of the document are not looked at
 }
 
 // survey counts the nodes written in the file, aliases not followed, and sees whether there could be any. Lists become as long as they
@@ -287,6 +303,9 @@ func (d *decoder) structure(w *where, n *yaml.Node, v reflect.Value) bool {
 	mistyped := map[string]bool{} // keys that an unknown one was probably meant to be
 	for _, e := range m.entries {
 		f, ok := model.byName[e.name]
+		if !ok && d.part && w.depth == 0 {
+			continue
+		}
 		if !ok {
 			problem := unknownWord("unknown key", e.name, model.names)
 			mistyped[problem.Suggestion] = true

@@ -187,9 +187,33 @@ func Load(file string, data []byte) (*Spec, error) { return new(Spec).load(file,
 
 // LoadBeside is Load beside a gateway that runs, maybe another process, which it gives way to.
 func LoadBeside(file string, data []byte) (s *Spec, err error) {
-	defer collectLess(len(data))()
-	loop.Background(func() { s, err = Load(file, data) })
+	beside(data, func() { s, err = Load(file, data) })
 	return s, err
+}
+
+// beside runs what reads data in the background.
+func beside(data []byte, read func()) {
+	defer collectLess(len(data))()
+	loop.Background(read)
+}
+
+// LoadAdmin reads where the admin server of the gateway is, beside the gateway, and nothing else: the file may be one that is
+// being changed, or a long one.
+func LoadAdmin(file string, data []byte) (a AdminSpec, err error) {
+	var part struct {
+		Admin AdminSpec `yaml:"admin"`
+	}
+	beside(data, func() { err = config.DecodePart(file, data, &part) })
+	return part.Admin, err
+}
+
+// LoadProcess reads of what processes the gateway is made, as LoadAdmin does.
+func LoadProcess(file string, data []byte) (p ProcessSpec, err error) {
+	var part struct {
+		Process ProcessSpec `yaml:"process"`
+	}
+	beside(data, func() { err = config.DecodePart(file, data, &part) })
+	return part.Process, err
 }
 
 // load decodes and checks a configuration that may repeat much of s, which it then shares. Nobody may change data, s or the result

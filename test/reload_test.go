@@ -47,6 +47,38 @@ func (r *reloadable) reload() (string, error) {
 	return string(out), err
 }
 
+// TestCommandsReadTheirPartOfTheFile: a file in which something else is wrong still tells a command where its gateway is, and what is
+// wrong there is the gateway's to say.
+func TestCommandsReadTheirPartOfTheFile(t *testing.T) {
+	t.Parallel()
+	driversAtOnce(t, func(t *testing.T, driver string) {
+		text := "listeners: {web: {address: '127.0.0.1:0', routes: [{filters: [{respond: {body: ok}}]}]}}\nruntime: {driver: $DRIVER, loops: 1}\n"
+		r := startReloadable(t, driver, text)
+		command := func(name string) (string, error) {
+			out, err := exec.Command(r.cmd.Path, name, "-c", r.file).CombinedOutput()
+			return string(out), err
+		}
+		r.write(t, strings.Replace(text, "address", "adress", 1))
+		if out, err := command("status"); err != nil || !strings.Contains(out, "master       running") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if out, err := command("reload"); err == nil || !strings.Contains(out, `:1:`) || !strings.Contains(out, `did you mean "address"?`) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		r.write(t, text+"process: {control: 'unix:/x'}\n")
+		if out, err := command("drain"); err == nil || !strings.Contains(out, ":3:20: process.control: control is a path") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		r.write(t, text+"process: {}\n")
+		if out, err := command("drain"); err != nil || out != "draining\n" {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if code := r.wait(); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+	})
+}
+
 // TestReloadsUnderWrk: the configuration changes again and again under wrk's load and under new connections, loops come and go,
 // and no request fails. Afterwards the gateway holds what it held before.
 func TestReloadsUnderWrk(t *testing.T) {
