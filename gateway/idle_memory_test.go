@@ -54,7 +54,7 @@ func TestIdleMemory(t *testing.T) {
 		{"plain HTTP/1.1", with{}, 0, "", http1, 1450},
 		{"HTTP/1.1 over TLS 1.2", secured, tls.VersionTLS12, "http/1.1", http1, 5000},
 		{"HTTP/1.1 over TLS 1.3", secured, tls.VersionTLS13, "http/1.1", http1, 4800},
-		{"HTTP/2 over TLS 1.3", secured, tls.VersionTLS13, "h2", http2, 7650},
+		{"HTTP/2 over TLS 1.3", secured, tls.VersionTLS13, "h2", http2, 7850},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			eachDriver(t, func(t *testing.T, d DriverName) {

@@ -83,10 +83,11 @@ type Conn struct {
 	now    int64
 	event  Event
 
-	in      input
-	block   block
-	decoder *hpack.Decoder
-	encoder encoder
+	in       input
+	block    block
+	decoder  *hpack.Decoder
+	repeated *repeated // nil until a section may be
+	encoder  encoder
 
 	out      []byte
 	outgrown [][]byte // what out was since Pending lent it
@@ -204,6 +205,7 @@ func (c *Conn) Close() {
 		c.failed = ErrGoingAway
 	}
 	c.dropBlock()
+	c.dropRepeated()
 	c.returnLent()
 	c.returnOutgrown()
 	if c.out != nil {
@@ -268,11 +270,14 @@ func (c *Conn) Deadline() int64 {
 	if c.block.open {
 		earlier(c.block.at + int64(c.cfg.HeaderTimeout))
 	}
+	if at := c.restRepeated(); at != 0 {
+		earlier(at)
+	}
 	return due
 }
 
 // Tick does what time brings: it fails when the peer has not acknowledged our SETTINGS or does not finish a field section, sends
-// the second GOAWAY, and tells of stalled streams, one a call. It is called again until it returns no event.
+// the second GOAWAY, forgets what a connection at rest need not know, and tells of stalled streams, one a call. It is called again until it returns no event.
 func (c *Conn) Tick(now int64) (*Event, error) {
 	if c.failed != nil {
 		return nil, c.failed
@@ -286,6 +291,9 @@ func (c *Conn) Tick(now int64) (*Event, error) {
 	}
 	if c.draining == drainSaid && now >= c.drainAt+int64(c.cfg.SettingsTimeout) {
 		c.lastGoAway()
+	}
+	if at := c.restRepeated(); at != 0 && now >= at {
+		c.dropRepeated()
 	}
 	if c.stallAt != 0 && now >= c.stallAt {
 		if s := c.stalled(); s != nil {

@@ -79,6 +79,16 @@ func (m *Message) reset(k kind) {
 	m.method, m.scheme, m.authority, m.path, m.protocol = header.Span{}, header.Span{}, header.Span{}, header.Span{}, header.Span{}
 }
 
+// repeat makes a message that was reset what of is, which has not been finished either.
+func (m *Message) repeat(of *Message) {
+	m.Fields.Repeat(&of.Fields)
+	m.store = append(m.store, of.store...)
+	m.Status, m.ContentLength, m.lengthSet = of.Status, of.ContentLength, of.lengthSet
+	m.size, m.count, m.seen = of.size, of.count, of.seen
+	m.cookies, m.hosts, m.host = of.cookies, of.hosts, of.host
+	m.method, m.scheme, m.authority, m.path, m.protocol = of.method, of.scheme, of.authority, of.path, of.protocol
+}
+
 // field takes one field as HPACK delivers it, and reports whether more are of interest. Faults are kept for the end of the
 // section, which must be decoded whole in any case.
 func (m *Message) field(name, value string, cfg *Config) bool {

@@ -186,11 +186,16 @@ func (c *Conn) readBlock(b []byte) (n int, more bool, err error) {
 	return n, true, c.endBlock()
 }
 
-// decode gives a whole field section to hpack, which calls headerField.
+// decode gives a whole field section to hpack, which calls headerField, unless it is known what the section means.
 func (c *Conn) decode(whole []byte) error {
-	_, err := c.decoder.Write(whole)
-	if err == nil {
-		err = c.decoder.Close()
+	var err error
+	if !c.recall(whole) {
+		if _, err = c.decoder.Write(whole); err == nil {
+			err = c.decoder.Close()
+		}
+		if err == nil {
+			c.remember(whole)
+		}
 	}
 	if b := c.block.gathered; b != nil {
 		c.pool.releaseBuffer(b)
