@@ -46,6 +46,9 @@ func (t *target) client() (*admin.Client, error) {
 			address = spec.Address
 		}
 		if address == "" {
+			if err := readFaults(t.file); err != nil {
+				return nil, err
+			}
 			return nil, fmt.Errorf("%s has no admin server: set admin.address, for example unix:/run/ringway/admin.sock", t.file)
 		}
 		if token == "" {

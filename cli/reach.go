@@ -42,7 +42,11 @@ func (r *reach) controlPath() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		path = spec.Control
+		if path = spec.Control; path == "" {
+			if err := readFaults(r.file); err != nil {
+				return "", err
+			}
+		}
 	}
 	return cmp.Or(path, defaultControl()), nil
 }
@@ -65,6 +69,11 @@ func (r *reach) either(master func(context.Context, *process.Client) error, dire
 				return err
 			}
 			address = spec.Address
+		}
+		if control == "" && address == "" { // the gateway at the default socket may be another one
+			if err := readFaults(r.file); err != nil {
+				return err
+			}
 		}
 	}
 	if address != "" {

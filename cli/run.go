@@ -113,6 +113,12 @@ func readPart[T any](file string, load func(file string, text []byte) (T, error)
 	return load(source.Name, source.Text)
 }
 
+// readFaults tells what is wrong anywhere in a configuration: what a command looked for may only be misspelled there.
+func readFaults(file string) error {
+	_, _, err := loadBeside(file)
+	return err
+}
+
 func loadBy(how func(file string, text []byte) (*gateway.Spec, error), file string) (*gateway.Spec, gateway.Source, error) {
 	source, err := readSource(file)
 	if err != nil {

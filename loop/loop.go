@@ -150,12 +150,13 @@ func (l *Loop) main(opened chan<- error) {
 	}
 	l.now = l.driver.Now()
 	l.wheel.init(l.now)
-	if _, kernel := l.driver.Sockets().(sys.KernelSockets); !kernel { // a simulated loop's time says nothing of the thread's
+	_, kernel := l.driver.Sockets().(sys.KernelSockets)
+	if !kernel { // a simulated loop's time says nothing of the thread's
 		l.giveWayAt = math.MaxInt64
 	}
 	l.idle.Expirer = idleTrim{l}
 	l.StartTimer(&l.idle, trimInterval)
-	if w := l.cfg.Watchdog; w != nil {
+	if w := l.cfg.Watchdog; w != nil && kernel {
 		if unwatch, err := w.watch(l); err != nil {
 			l.cfg.Log.Warn("cannot watch loop for stalls", "loop", l.cfg.ID, "err", err)
 		} else {

@@ -36,7 +36,7 @@ const (
 //
 // Nobody looks while all is well: a loop that turns keeps putting off an alarm, which goes off after half of the time that
 // makes a stall, and only then are there looks, until it turns or rests. So a stall is seen that lasts one and a half of
-// that time or longer, and often a shorter one.
+// that time or longer, but for how late the Watchdog itself runs, and often a shorter one.
 type Watchdog struct {
 	stall  time.Duration
 	period time.Duration
@@ -126,12 +126,19 @@ func (d *Watchdog) watch(l *Loop) (unwatch func(), err error) {
 	}, nil
 }
 
-// run looks whenever the alarm has gone off, until the loop has ended.
+// run looks whenever the alarm has gone off, until the loop has ended. Before that it does not close the alarm, which the loop sets.
 func (w *watched) run() {
 	pprof.SetGoroutineLabels(context.Background()) // it was started on a loop, and is none of its goroutines
 	defer w.thread.close()
 	defer w.alarm.Close()
-	for w.alarm.Wait() == nil {
+	for {
+		if err := w.alarm.Wait(); err != nil {
+			w.log.Warn("loop is not watched for stalls any more", "loop", w.id, "err", err)
+			for !w.gone.Load() {
+				time.Sleep(maxLook)
+			}
+			return
+		}
 		if !w.followUp() {
 			return
 		}
@@ -140,7 +147,7 @@ func (w *watched) run() {
 
 // followUp looks at a loop whose alarm has gone off until it has put that off again, or rests. It reports whether it still is.
 func (w *watched) followUp() (lives bool) {
-	w.since = time.Time{}
+	w.since, w.stalled = time.Time{}, false
 	for before := w.pulse.armed.Load(); ; time.Sleep(w.dog.period) {
 		if w.gone.Load() {
 			w.end(time.Now())
@@ -148,6 +155,7 @@ func (w *watched) followUp() (lives bool) {
 		}
 		armed := w.pulse.armed.Load()
 		if rests := w.look(); rests || armed != before {
+			w.end(time.Now())
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -22,7 +23,11 @@ func NewTimerfd() (*Timerfd, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("timerfd_create", err)
 	}
-	return &Timerfd{fd: fd, f: os.NewFile(uintptr(fd), "timerfd")}, nil
+	f := os.NewFile(uintptr(fd), "timerfd")
+	if err := f.SetReadDeadline(time.Time{}); err != nil { // Go's poller would not have it, and Wait could not wait
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Timerfd{fd: fd, f: f}, nil
 }
 
 // Set has the timer go off in d from now, once, instead of when it was set to before; nought or less has it not go off.

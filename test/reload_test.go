@@ -69,6 +69,16 @@ func TestCommandsReadTheirPartOfTheFile(t *testing.T) {
 		if out, err := command("drain"); err == nil || !strings.Contains(out, ":3:20: process.control: control is a path") {
 			t.Errorf("%v\n%s", err, out)
 		}
+		for _, misspelled := range []string{"proces: {control: /x}\n", "control: /x\n"} {
+			if err := os.WriteFile(r.file, []byte(strings.ReplaceAll(text, "$DRIVER", driver)+misspelled), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"drain", "upgrade", "status"} { // none may go to a gateway that is not meant
+				if out, err := command(name); err == nil || !strings.Contains(out, ":3:1: ") || !strings.Contains(out, "unknown key") {
+					t.Errorf("%s: %v\n%s", name, err, out)
+				}
+			}
+		}
 		r.write(t, text+"process: {}\n")
 		if out, err := command("drain"); err != nil || out != "draining\n" {
 			t.Errorf("%v\n%s", err, out)
