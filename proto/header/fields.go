@@ -49,10 +49,10 @@ func (f *Fields) Reset(src []byte) {
 // Rebase tells that the source's bytes now live at src, at the same offsets.
 func (f *Fields) Rebase(src []byte) { f.src = src }
 
-// Repeat appends the fields of g, none of which may be Own, with their spans: the source has the same bytes at the same offsets.
+// Repeat makes the fields those of g, none of which may be Own, after a Reset: the source has, or will have, the same bytes at the same
+// offsets.
 func (f *Fields) Repeat(g *Fields) {
-	f.list = append(f.list, g.list...)
-	f.present |= g.present
+	f.list, f.present = append(f.list[:0], g.list...), g.present
 }
 
 // Append adds a field whose spans the codec has set. Spans are offsets into the source; Own is for this package only.

@@ -11,7 +11,7 @@
 // whole; DATA is lent as it arrives. Streams, messages and output buffers come from a [Pool] that the connections of one
 // loop share. A connection at rest holds 1.3 KB before its first request, about 5 KB once HPACK's tables have filled with the
 // usual fields; an open stream 120 bytes and its message (1 KB). A field section that comes a third time is not decoded again
-// (repeated.go), for another 1 KB until it has not come for some seconds. In steady state nothing is allocated, with one exception:
+// (repeated.go), for another 1 to 3 KB until it has not come for some seconds. In steady state nothing is allocated, with one exception:
 // HPACK's decoder is golang.org/x/net's and makes a string of each literal. The encoder is ours (encoder.go): a response's head
 // takes less than half the time, since what repeats is found by one look.
 //

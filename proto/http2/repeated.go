@@ -5,6 +5,9 @@ import "time"
 // maxRepeated is how long a field section may be that is remembered: an index has a byte or two, and some encoders have :path as a literal.
 const maxRepeated = 128
 
+// maxRepeatedStore is how many bytes such a section may mean: a few indexes can stand for all that the table holds.
+const maxRepeatedStore = 2 << 10
+
 // repeatedRest is how long what a section means is kept after it came last: a connection at rest holds little.
 const repeatedRest = 5 * time.Second
 
@@ -27,7 +30,7 @@ func (r *repeated) is(section []byte, k kind) bool {
 // recall takes from memory what a section means, and reports whether it could.
 func (c *Conn) recall(section []byte) bool {
 	m := c.block.message
-	if m == nil || !c.repeated.is(section, m.kind) || c.repeated.message == nil {
+	if c.block.mode <= blockRefuse || !c.repeated.is(section, m.kind) || c.repeated.message == nil {
 		return false
 	}
 	c.repeated.at = c.now
@@ -41,7 +44,8 @@ func (c *Conn) remember(section []byte) {
 	switch {
 	case !leavesTable(section):
 		c.dropRepeated()
-	case m == nil || m.fault != "" || m.TooLarge || len(section) > maxRepeated:
+	case c.block.mode <= blockRefuse: // what it means was not asked for; its stream may have ended amid it
+	case m.fault != "" || m.TooLarge || len(section) > maxRepeated || len(m.store) > maxRepeatedStore:
 	case r.is(section, m.kind):
 		r.message = c.pool.message()
 		r.message.reset(m.kind)

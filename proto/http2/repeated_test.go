@@ -3,7 +3,7 @@ package http2
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -169,65 +169,167 @@ func TestLeavesTable(t *testing.T) {
 	}
 }
 
-// A connection that remembers and one that never does tell the same of the same sections: of few different requests, some faulty, with
-// fields that are never indexed, with tables that change their size and overflow.
-func TestRepeatedSectionsAtRandom(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	var remembers, forgets *sectionsTo
-	var text bytes.Buffer
-	var e *hpack.Encoder
-	var last [][]byte
-	begin := func() {
-		remembers, forgets = newSectionsTo(t, NewPool()), newSectionsTo(t, NewPool())
-		e, last = hpack.NewEncoder(&text), nil
+// headersFor is a HEADERS frame with a whole section.
+func headersFor(id StreamID, section []byte, flags FrameFlags) []byte {
+	return append(FrameHeader{Length: uint32(len(section)), Type: FrameHeaders, Flags: flags | FlagEndHeaders, Stream: id}.Append(nil), section...)
+}
+
+// newAsking is a client's end whose server has said its settings.
+func newAsking(t *testing.T) *sectionsTo {
+	t.Helper()
+	cfg := DefaultConfig()
+	s := &sectionsTo{Conn: NewConn(Client, &cfg, NewPool(), 0)}
+	t.Cleanup(s.Close)
+	s.feed(t, FrameHeader{Type: FrameSettings, Flags: FlagAck}.Append(AppendSettings(nil)))
+	return s
+}
+
+func (s *sectionsTo) request(t *testing.T) *Stream {
+	t.Helper()
+	stream, err := s.AppendRequest(&RequestHead{Method: []byte("GET"), Scheme: "http", Authority: []byte("h"), Path: []byte("/")}, nil, true)
+	if err != nil {
+		t.Fatal(err)
 	}
-	write := func(name, value string) {
-		_ = e.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: r.IntN(100) == 0})
+	s.Wrote(len(s.Pending()))
+	return stream
+}
+
+// A section whose stream ended amid it means to others what it always meant.
+func TestRepeatedSectionOfAStreamThatEndsAmidIt(t *testing.T) {
+	s := newAsking(t)
+	s.feed(t, headersFor(s.request(t).ID(), []byte{0x88, 0x40, 0x01, 'a', 0x01, '1'}, FlagEndStream))
+	section := []byte{0x88, 0xbe}
+	want := s.feed(t, headersFor(s.request(t).ID(), section, FlagEndStream))
+	for range 2 {
+		stream := s.request(t)
+		frame := headersFor(stream.ID(), section, FlagEndStream)
+		s.feed(t, frame[:10])
+		s.Release(stream)
+		s.feed(t, frame[10:])
 	}
-	begin()
-	recalled, began := 0, 1
-	for range 30_000 {
-		text.Reset()
-		if r.IntN(50) == 0 {
-			e.SetMaxDynamicTableSize(uint32(r.IntN(600)))
+	for range 3 {
+		if got := s.feed(t, headersFor(s.request(t).ID(), section, FlagEndStream)); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
-		if n := len(last); n > 0 && r.IntN(2) == 0 { // the same bytes, whatever they mean now
-			text.Write(last[n-1-r.IntN(n)*r.IntN(2)])
-		} else {
-			write(":method", []string{"GET", "POST"}[r.IntN(2)])
-			write(":scheme", "https")
-			switch path := []string{"/", "/a", "/b?c"}[r.IntN(20)/9]; r.IntN(20) {
-			case 0:
-			case 1, 2, 3, 4, 5, 6, 7, 8: // a literal without indexing, as nghttp2 has it
-				text.WriteString(string([]byte{0x04, byte(len(path))}) + path)
-			default:
-				write(":path", path)
+	}
+}
+
+// What was a head is no trailer section.
+func TestRepeatedHeadAsTrailers(t *testing.T) {
+	s := newAsking(t)
+	var id StreamID
+	for range 3 {
+		id = s.request(t).ID()
+		if _, ev, err := s.Feed(headersFor(id, []byte{0x88}, 0), 0); err != nil || ev == nil {
+			t.Fatal(ev, err)
+		}
+	}
+	if _, ev, err := s.Feed(headersFor(id, []byte{0x88}, FlagEndStream), 0); err != nil || ev == nil || ev.Kind != EventReset {
+		t.Errorf("%+v, %v", ev, err)
+	}
+}
+
+// A section that is refused changes the table like any other.
+func TestRepeatedSectionAfterARefusedOne(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxConcurrentStreams = 1
+	s := &sectionsTo{Conn: NewConn(Server, &cfg, NewPool(), 0)}
+	t.Cleanup(s.Close)
+	s.feed(t, FrameHeader{Type: FrameSettings, Flags: FlagAck}.Append(AppendSettings([]byte(ClientPreface))))
+	s.ask(t, []byte{0x82, 0x87, 0x84, 0x41, 0x01, 'h', 0x40, 0x01, 'a', 0x01, '1'}, 1<<14)
+	again := []byte{0x82, 0x87, 0x84, 0xbf, 0xbe} // :authority h, a 1
+	for range 3 {
+		s.ask(t, again, 1<<14)
+	}
+	if s.repeated == nil || s.repeated.message == nil {
+		t.Fatal("it is not remembered")
+	}
+	s.id += 2
+	_, ev, err := s.Feed(headersFor(s.id, again, 0), 0)
+	if err != nil || ev == nil {
+		t.Fatal(ev, err)
+	}
+	held := ev.Stream
+	s.ask(t, []byte{0x82, 0x87, 0x84, 0x41, 0x01, 'i'}, 1<<14) // refused: 0xbf is a, 0xbe :authority now
+	s.Release(held)
+	if got := s.ask(t, again, 1<<14); got != "" { // a pseudo-header field behind others: the stream is reset
+		t.Errorf("%s", got)
+	}
+}
+
+// A section of too many fields is so each time, and paid for; one that stands for much is not kept.
+func TestRepeatedLargeSections(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxFields, cfg.Faults.Burst = 8, 22
+	s := &sectionsTo{Conn: NewConn(Server, &cfg, NewPool(), 0)}
+	t.Cleanup(s.Close)
+	s.feed(t, FrameHeader{Type: FrameSettings, Flags: FlagAck}.Append(AppendSettings([]byte(ClientPreface))))
+	many := []byte{0x82, 0x87, 0x84, 0x01, 0x01, 'h', 0x90, 0x90, 0x90, 0x90, 0x90, 0x90}
+	for i := range 4 {
+		if got := s.ask(t, many, 1<<14); !strings.Contains(got, "-1 true host") {
+			t.Errorf("%d: %s", i, got)
+		}
+	}
+	if s.ask(t, many, 1<<14); s.Err() == nil {
+		t.Error("what is too large is not paid for")
+	}
+
+	s = newSectionsTo(t, NewPool())
+	long := bytes.Repeat([]byte{'x'}, 1000)
+	s.ask(t, append(append([]byte{0x82, 0x87, 0x84, 0x01, 0x01, 'h', 0x40, 0x01, 'a'}, appendInt(nil, 0, 7, uint64(len(long)))...), long...), 1<<14)
+	for range 3 {
+		s.ask(t, []byte{0x82, 0x87, 0x84, 0x01, 0x01, 'h', 0xbe, 0xbe, 0xbe}, 1<<14)
+	}
+	if s.repeated != nil && s.repeated.message != nil {
+		t.Errorf("%d bytes are kept for 9", len(s.repeated.message.store))
+	}
+}
+
+// A message that repeats another draws the same conclusions.
+func TestMessageRepeats(t *testing.T) {
+	m, of := NewPool().message(), NewPool().message()
+	cfg := DefaultConfig()
+	for k, fields := range map[kind][]string{
+		kindRequest: {":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/a?b", ":authority", "h",
+			"cookie", "a", "cookie", "b", "priority", "u=1", "x-other", "1"},
+		kindResponse: {":status", "204", "content-length", "5", "etag", "x"},
+	} {
+		of.reset(k)
+		for i := 0; i < len(fields); i += 2 {
+			of.field(fields[i], fields[i+1], &cfg)
+		}
+		m.reset(k)
+		m.repeat(of)
+		if a, b := m.finish(true), of.finish(true); a != b || string(m.Protocol) != string(of.Protocol) || m.ContentLength != of.ContentLength ||
+			string(m.Scheme) != string(of.Scheme) || string(m.Path)+"?"+string(m.Query) != string(of.Path)+"?"+string(of.Query) || m.Len() != of.Len() {
+			t.Errorf("%q, want %q: %+v, want %+v", a, b, m, of)
+		}
+		for name, want := range of.All() {
+			if got, ok := m.GetName(string(name)); !ok || !bytes.Equal(got, want) {
+				t.Errorf("%s is %q, want %q", name, got, want)
 			}
-			write(":authority", "a.example")
-			for range r.IntN(3) {
-				write([]string{"x-a", "x-b", "cookie", "Bad", "content-length"}[r.IntN(50)/10], []string{"1", "0"}[r.IntN(20)/19])
-			}
-		}
-		section := bytes.Clone(text.Bytes())
-		if last = append(last, section); len(last) > 4 {
-			last = last[1:]
-		}
-		if remembers.repeated.is(section, kindRequest) && remembers.repeated.message != nil {
-			recalled++
-		}
-		forgets.dropRepeated()
-		most := 1 + r.IntN(60)
-		got, want := remembers.ask(t, section, most), forgets.ask(t, section, most)
-		if got != want {
-			t.Fatalf("% x: %s\nwant %s", section, got, want)
-		}
-		if forgets.Err() != nil { // an index that leads nowhere by now
-			began++
-			begin()
 		}
 	}
-	t.Logf("%d sections were recalled, on %d connections", recalled, began)
-	if recalled < 1000 {
-		t.Error("hardly anything was recalled")
+}
+
+// What is remembered is due to be dropped when it has not come for a while, and goes back to the pool.
+func TestRepeatedSectionRests(t *testing.T) {
+	pool := NewPool()
+	s := newSectionsTo(t, pool)
+	s.id = 1
+	for _, now := range []int64{1, 1000, 2000} {
+		_, ev, err := s.Feed(headersFor(s.id, []byte{0x82, 0x87, 0x84, 0x01, 0x01, 'h'}, FlagEndStream), now)
+		if err != nil || ev == nil {
+			t.Fatal(ev, err)
+		}
+		s.Release(ev.Stream)
+		s.id += 2
+		if due := s.Deadline(); now > 1 && due != now+int64(repeatedRest) {
+			t.Errorf("at %d it is due at %d", now, due)
+		}
+	}
+	n := len(pool.messages)
+	if s.Close(); len(pool.messages) != n+1 {
+		t.Errorf("the pool has %d messages, and had %d", len(pool.messages), n)
 	}
 }
