@@ -28,9 +28,20 @@ type patient struct {
 }
 
 func newPatient(t *testing.T, name string) *patient {
+	return newPatientAt(t, name, "tcp", "127.0.0.1:0")
+}
+
+// newPatientAt has the one listener it will serve: httptest opens another of its own, and one that is replaced stays open until
+// a collection finds it.
+func newPatientAt(t *testing.T, name, network, at string) *patient {
+	t.Helper()
+	ln, err := net.Listen(network, at)
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := &patient{name: name}
 	p.well.Store(true)
-	p.Server = httptest.NewUnstartedServer(p)
+	p.Server = &httptest.Server{Listener: ln, Config: &http.Server{Handler: p}}
 	t.Cleanup(p.Close)
 	return p
 }
@@ -158,13 +169,7 @@ func TestHealthByTCP(t *testing.T) {
 		if e := r.g.Status().Health[0].Each[1]; e.Reason != "tcp: connection refused" {
 			t.Errorf("%+v", e)
 		}
-		ln, err := net.Listen("tcp", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again := newPatient(t, "b")
-		again.Listener = ln
-		again.Start()
+		newPatientAt(t, "b", "tcp", at).Start()
 		r.awaitHealthy(2)
 		r.wantMix("ab")
 	})
@@ -310,12 +315,7 @@ func TestHealthSpeaksAsRequests(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		socket := filepath.Join(t.TempDir(), "s")
-		ln, err := net.Listen("unix", socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u := newPatient(t, "b")
-		u.Listener = ln
+		u := newPatientAt(t, "b", "unix", socket)
 		u.Start()
 		r.reload(clinic(d, 1, httpCheck+", initial: unhealthy", "", "unix:"+socket))
 		r.awaitHealthy(1)
