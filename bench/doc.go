@@ -20,7 +20,8 @@
 // Its load is bench/messages, which compares every byte that comes back.
 //
 // The suite "http2" has h2load for its load. The suite "tls" has wrk, and bench/tlsload for what wrk cannot do: full handshakes whose key
-// exchange is known, so that like is compared with like, and the percentiles of requests beside handshakes (tail.go). The memory of connections at rest,
+// exchange is known, so that like is compared with like, the percentiles of requests beside handshakes (tail.go), and the slowest
+// beside many clients that say hello at once (burst.go). The memory of connections at rest,
 // plain and with TLS, is measured by this program's own client (idle.go).
 //
 // Reading starts in main.go, which is the order of work. The proxies are the

@@ -141,7 +141,7 @@ func (o options) scenarioNames() []string {
 		for _, l := range f.loads {
 			names = append(names, l.name)
 		}
-		for _, name := range []string{f.idle, f.tail} {
+		for _, name := range []string{f.idle, f.tail, f.burst} {
 			if name != "" {
 				names = append(names, name)
 			}
@@ -157,7 +157,7 @@ func (o options) scenarioNames() []string {
 
 // asked says whether any of a field's scenarios is to be run.
 func (o options) asked(f field) bool {
-	return o.wants(f.idle) || o.wants(f.tail) || slices.ContainsFunc(f.loads, func(l load) bool { return o.run.MatchString(l.name) })
+	return o.wants(f.idle) || o.wants(f.tail) || o.wants(f.burst) || slices.ContainsFunc(f.loads, func(l load) bool { return o.run.MatchString(l.name) })
 }
 
 // wants says whether a scenario that a field may not have is to be run.
@@ -256,6 +256,13 @@ func (b *bench) runField(ctx context.Context, f field, r *report) error {
 	if b.options.wants(f.tail) {
 		samples, err := b.runTails(ctx, contenders)
 		r.results.Tails = append(r.results.Tails, samples...)
+		if err != nil {
+			return err
+		}
+	}
+	if b.options.wants(f.burst) {
+		samples, err := b.runBursts(ctx, contenders)
+		r.results.Bursts = append(r.results.Bursts, samples...)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,7 @@ func (r report) write(w io.Writer) {
 			r.writeDetails(w, s, group)
 		}
 		r.writeTails(w, s)
+		r.writeBursts(w, s)
 		r.writeIdle(w, s)
 	}
 	r.writeMicros(w)
@@ -226,6 +227,11 @@ func (r results) invalid() int {
 		}
 	}
 	for _, s := range r.Tails {
+		if s.Failures > 0 {
+			count++
+		}
+	}
+	for _, s := range r.Bursts {
 		if s.Failures > 0 {
 			count++
 		}

@@ -11,20 +11,49 @@ const warmup = time.Second
 
 // results are the raw figures of all rounds.
 type results struct {
-	Loads []loadSample `json:"loads"`
-	Idle  []idleSample `json:"idle"`
-	Tails []tailSample `json:"tails,omitempty"`
-	Micro []figure     `json:"micro"`
+	Loads  []loadSample  `json:"loads"`
+	Idle   []idleSample  `json:"idle"`
+	Tails  []tailSample  `json:"tails,omitempty"`
+	Bursts []burstSample `json:"bursts,omitempty"`
+	Micro  []figure      `json:"micro"`
 }
 
 // empty says that nothing was measured.
-func (r results) empty() bool { return len(r.Loads)+len(r.Idle)+len(r.Tails)+len(r.Micro) == 0 }
+func (r results) empty() bool {
+	return len(r.Loads)+len(r.Idle)+len(r.Tails)+len(r.Bursts)+len(r.Micro) == 0
+}
 
 // rotated returns the order of a round: each starts with the next proxy, so
 // that none is always the first or always runs after the same burden.
 func rotated[T any](all []T, round int) []T {
 	first := round % len(all)
 	return append(append([]T{}, all[first:]...), all[:first]...)
+}
+
+// inRounds starts every proxy and has each measured in turn, round by round, first once to warm up: that round is nought.
+func (b *bench) inRounds(ctx context.Context, contenders []contender, measure func(p *running, round int, duration time.Duration) error) error {
+	var all []*running
+	for _, c := range contenders {
+		b.progress("starting %s", c.name)
+		p, err := b.start(ctx, c, nil)
+		if err != nil {
+			return err
+		}
+		defer b.stop(p)
+		all = append(all, p)
+	}
+	for round := 0; round <= b.options.rounds; round++ {
+		duration := b.options.duration
+		if round == 0 {
+			duration = warmup
+		}
+		for _, p := range rotated(all, round) {
+			if err := measure(p, round, duration); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // runLoads starts every proxy and puts them under every load, round by round.

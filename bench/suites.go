@@ -24,8 +24,9 @@ type field struct {
 	loads []load
 	// origin starts what the peers forward to; nil for those that answer.
 	origin func(context.Context, *bench) (addr string, err error)
-	// idle and tail name the scenarios of connections at rest and of requests beside handshakes; empty for none.
-	idle, tail string
+	// idle, tail and burst name the scenarios of connections at rest, of requests beside handshakes, and beside many that begin at
+	// once; empty for none.
+	idle, tail, burst string
 }
 
 // fields are those of the suite asked for, in the order they are run.
@@ -33,7 +34,7 @@ func (o options) fields() []field {
 	bodies := func(ctx context.Context, b *bench) (string, error) { return b.startOrigin(ctx) }
 	all := []field{
 		{suite: suiteGateway, what: "proxy", peers: allPeers, loads: allLoads(), origin: bodies, idle: idleScenario},
-		{suite: suiteTLS, what: "proxy with TLS", peers: tlsPeers, loads: tlsLoads(), origin: bodies, idle: tlsIdleScenario, tail: tailScenario},
+		{suite: suiteTLS, what: "proxy with TLS", peers: tlsPeers, loads: tlsLoads(), origin: bodies, idle: tlsIdleScenario, tail: tailScenario, burst: burstScenario},
 		{suite: suiteHTTP2, what: "proxy with HTTP/2", peers: http2Peers, loads: http2Loads(), origin: bodies},
 		{suite: suiteGRPC, what: "proxy for gRPC", peers: grpcPeers, loads: grpcLoads(), origin: startGRPC},
 		{suite: suiteRuntime, what: "echo server", peers: echoPeers, loads: echoLoads()},

@@ -117,35 +117,18 @@ func (b *bench) startHandshakes(ctx context.Context, p *running, duration time.D
 
 // runTails measures every proxy round by round, all of which stay running.
 func (b *bench) runTails(ctx context.Context, contenders []contender) ([]tailSample, error) {
-	var all []*running
-	for _, c := range contenders {
-		p, err := b.start(ctx, c, nil)
-		if err != nil {
-			return nil, err
-		}
-		defer b.stop(p)
-		all = append(all, p)
-	}
 	var samples []tailSample
-	for round := 0; round <= b.options.rounds; round++ {
-		duration := b.options.duration
-		if round == 0 {
-			duration = warmup
+	err := b.inRounds(ctx, contenders, func(p *running, round int, duration time.Duration) error {
+		s, err := b.measureTail(ctx, p, round, duration)
+		if err != nil || round == 0 {
+			return err
 		}
-		for _, p := range rotated(all, round) {
-			s, err := b.measureTail(ctx, p, round, duration)
-			if err != nil {
-				return samples, err
-			}
-			if round == 0 {
-				continue
-			}
-			b.progress("round %d/%d  %-9s  %-13s p99 %6.0f µs alone, %6.0f µs beside %.0f handshakes/s  %s",
-				round, b.options.rounds, tailScenario, p.name, s.AloneP99, s.BesideP99, s.HandshakesPerSecond, s.FailureText)
-			samples = append(samples, s)
-		}
-	}
-	return samples, nil
+		b.progress("round %d/%d  %-9s  %-13s p99 %6.0f µs alone, %6.0f µs beside %.0f handshakes/s  %s",
+			round, b.options.rounds, tailScenario, p.name, s.AloneP99, s.BesideP99, s.HandshakesPerSecond, s.FailureText)
+		samples = append(samples, s)
+		return nil
+	})
+	return samples, err
 }
 
 // writeTails prints how long requests take, alone and beside handshakes.

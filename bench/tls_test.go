@@ -75,6 +75,9 @@ func TestTLSIsMeasured(t *testing.T) {
 	if s, err := b.measureTail(t.Context(), r, 1, 500*time.Millisecond); err != nil || s.Failures > 0 || s.AloneP99 < s.AloneP50 || s.BesideP50 <= 0 || s.HandshakesPerSecond <= 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	if s, err := b.measureBursts(t.Context(), r, 1, time.Millisecond); err != nil || s.Failures > 0 || s.Bursts != 1 || s.Worst <= 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
 	if s, err := b.measureIdle(t.Context(), c, 1); err != nil || s.Failures > 0 || s.RSSAfter <= 0 || s.Connections != 40 {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -91,11 +94,13 @@ func secureReport() report {
 			loadSample{Round: round, Peer: "nginx-tls", Scenario: "tls-handshakes", Requests: 9, UserMicros: 200, SystemMicros: 50, Detail: "X25519"})
 		r.results.Tails = append(r.results.Tails,
 			tailSample{Round: round, Peer: "ringway-tls", AloneP50: 90, AloneP99: 100 * float64(round), BesideP50: 95, BesideP99: 150 * float64(round), HandshakesPerSecond: 499.6})
+		r.results.Bursts = append(r.results.Bursts, burstSample{Round: round, Peer: "ringway-tls", Worst: 2500 * float64(round), Bursts: 4})
 	}
 	failed := tailSample{Round: 1, Peer: "nginx-tls", AloneP99: 1}
 	failed.add(tlsResult{Failures: 3, FailureText: "EOF"})
 	failed.add(tlsResult{Failures: 1, FailureText: "reset"})
 	r.results.Tails = append(r.results.Tails, failed)
+	r.results.Bursts = append(r.results.Bursts, burstSample{Round: 1, Peer: "nginx-tls", Failures: 1, FailureText: "EOF"})
 	r.results.Idle = append(r.results.Idle, idleSample{Round: 1, Peer: "ringway-tls", Connections: 2000, RSSAfter: 24000, PSSAfter: 22000})
 	return r
 }
@@ -111,6 +116,9 @@ func TestSecureReport(t *testing.T) {
 		"2,000/s on 64 connections, alone and with 500 full handshakes/s",
 		"| ringway-tls | 90 µs | 200 µs | 95 µs | 300 µs | 1.50 | 500 | 0 |\n",
 		"| **invalid:** nginx-tls | 0 µs | 1 µs | 0 µs | 0 µs | 0.00 | 0 | 3: EOF |\n",
+		"of one client while 400 others say hello at once",
+		"| ringway-tls | 5.00 ms (2.50 ms–7.50 ms) | 12 | 0 |\n",
+		"| **invalid:** nginx-tls | 0 µs (0 µs–0 µs) | 0 | EOF |\n",
 		"keep-alive connections over TLS 1.3, 2,000 of them, after 3s at rest",
 		"| ringway-tls | 12.00 | 1 | 11.00 | 0.0 | 0 |\n",
 	} {
@@ -118,10 +126,13 @@ func TestSecureReport(t *testing.T) {
 			t.Errorf("missing %q in:\n%s", want, text.String())
 		}
 	}
-	if got := r.results.invalid(); got != sampleReport().results.invalid()+1 {
+	if got := r.results.invalid(); got != sampleReport().results.invalid()+2 {
 		t.Errorf("%d samples are invalid", got)
 	}
 	if (results{Tails: r.results.Tails}).empty() {
 		t.Error("results with nothing but tails are empty")
+	}
+	if (results{Bursts: r.results.Bursts}).empty() {
+		t.Error("results with nothing but bursts are empty")
 	}
 }

@@ -106,6 +106,9 @@ func dialStream(n *Net, addr *Address, kind int, cfg DialConfig) (int, error) {
 	if err := t.Cause(); err != nil {
 		return -1, err
 	}
+	if err := n.dials.Await(t); err != nil {
+		return -1, err
+	}
 	fd, err := dialSocket(n, addr.sa.Family(), kind, &cfg)
 	if err != nil {
 		return -1, err

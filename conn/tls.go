@@ -141,7 +141,10 @@ func newTLS(c *Conn) *TLS {
 // to be closed.
 func (t *TLS) Handshake() error {
 	t.shaking = true
-	err := t.tc.Handshake()
+	err := t.takeTurn()
+	if err == nil && !t.closed {
+		err = t.tc.Handshake()
+	}
 	t.shaking = false
 	if t.closed {
 		t.release()

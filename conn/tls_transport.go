@@ -33,7 +33,15 @@ func (k *tlsTransport) Read(p []byte) (int, error) {
 		if err := t.handOver(); err != nil {
 			return 0, err
 		}
-		if _, err := t.c.ReadBuf(); err != nil {
+		if len(t.c.Buffered()) == 0 {
+			if _, err := t.c.ReadBuf(); err != nil {
+				return 0, err
+			}
+			if err := t.takeTurn(); err != nil {
+				return 0, err
+			}
+		}
+		if _, err := t.c.ReadBuf(); err != nil { // it may have been closed meanwhile
 			return 0, err
 		}
 	} else if t.lent {
@@ -46,6 +54,12 @@ func (k *tlsTransport) Read(p []byte) (int, error) {
 		return 0, errWouldBlock
 	}
 	return t.feed(p), nil
+}
+
+// takeTurn waits until the handshake may go on to what costs much.
+func (t *TLS) takeTurn() error {
+	n := t.c.n
+	return n.handshakes.Await(n.Loop.Current())
 }
 
 // feed moves received bytes into p, up to the end of the record that they belong to.

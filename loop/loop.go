@@ -64,7 +64,10 @@ type Loop struct {
 
 	current *Task
 	runq    runq
-	later   runq // who yielded: they run when the kernel has been asked for news
+	later   runq    // who yielded: they run when the kernel has been asked for news
+	paces   []*Pace // those that tasks wait for
+	ran     uint64  // tasks resumed in the turn before
+	polled  uint64  // resumed up to this turn
 	wheel   wheel
 	box     mailbox
 	stats   Stats
@@ -178,6 +181,7 @@ func (l *Loop) main(opened chan<- error) {
 // they started and waits for news, and the news.
 func (l *Loop) tick() error {
 	l.stats.Ticks++
+	l.ran, l.polled = l.stats.Polls-l.polled, l.stats.Polls
 	if !l.box.list.Empty() {
 		l.readMail(l.box.list.TakeAll())
 	}
@@ -185,12 +189,15 @@ func (l *Loop) tick() error {
 	for l.later.len() > 0 {
 		l.runq.push(l.later.pop())
 	}
+	if len(l.paces) > 0 {
+		l.letThrough()
+	}
 	for n := l.cfg.Budget; n > 0 && l.runq.len() > 0; n-- { // those too that the others wake meanwhile
 		l.resume(l.runq.pop())
 	}
 	l.pulse.hide()
 	wait := time.Duration(0)
-	if l.runq.len()+l.later.len() == 0 && !l.mayEnd() { // who may end does not wait: no news would come
+	if l.runq.len()+l.later.len()+len(l.paces) == 0 && !l.mayEnd() { // who may end does not wait: no news would come
 		if wait = l.wheel.wait(l.now); wait != 0 {
 			l.box.fallAsleep()
 			if !l.box.list.Empty() { // a message came between the look and the flag

@@ -23,7 +23,8 @@ type options struct {
 	duration    time.Duration
 }
 
-// Result is what a run prints. Times are nanoseconds, of a request or of a handshake with its request.
+// Result is what a run prints. Times are nanoseconds, of a request, of a handshake with its request, or of the slowest request beside
+// each burst.
 type Result struct {
 	Done        int64         `json:"done"`
 	Elapsed     time.Duration `json:"elapsed_ns"`
@@ -45,7 +46,7 @@ func main() {
 // run does what the command line says.
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("have handshakes, requests")
+		return errors.New("have handshakes, requests, bursts")
 	}
 	var o options
 	flags := flag.NewFlagSet("tlsload", flag.ContinueOnError)
@@ -72,8 +73,10 @@ func run(args []string) error {
 		r = c.atRate()
 	case args[0] == "requests" && o.rate > 0:
 		r, err = c.keepAsking()
+	case args[0] == "bursts" && o.rate == 0:
+		r, err = c.bursts()
 	default:
-		return fmt.Errorf("no command %q with this rate: have handshakes, requests", args[0])
+		return fmt.Errorf("no command %q with this rate: have handshakes, requests, bursts", args[0])
 	}
 	if err != nil {
 		return err
@@ -92,7 +95,11 @@ type tally struct {
 
 // add counts one that began at start.
 func (t *tally) add(start time.Time, group string, err error) {
-	took := time.Since(start)
+	t.addFor(time.Since(start), group, err)
+}
+
+// addFor counts one that took so long.
+func (t *tally) addFor(took time.Duration, group string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {

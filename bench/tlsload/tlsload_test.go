@@ -90,6 +90,18 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestBursts: what is told is of one client's requests, and the others have begun handshakes.
+func TestBursts(t *testing.T) {
+	addr, handshakes := serve(t, body, p256(t))
+	r, err := clientOf(t, addr, 20, 0, "X25519").bursts()
+	if err != nil || r.Done == 0 || r.Failures > 0 || r.P50 <= 0 || r.P99 < r.P50 || r.Group != "X25519" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if n := handshakes.Load(); n < 2 || n > 1+20*r.Done {
+		t.Errorf("%d handshakes in %d bursts of 20", n, r.Done)
+	}
+}
+
 // TestFailures: servers that do other work, or answer wrongly, have nothing done.
 func TestFailures(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -117,7 +129,7 @@ func TestFailures(t *testing.T) {
 }
 
 func TestCommands(t *testing.T) {
-	for _, args := range []string{"", "drive", "requests -to 127.0.0.1:1", "handshakes -connections 0", "handshakes -groups X448", "requests -rate 5 -to 127.0.0.1:1"} {
+	for _, args := range []string{"", "drive", "requests -to 127.0.0.1:1", "handshakes -connections 0", "handshakes -groups X448", "requests -rate 5 -to 127.0.0.1:1", "bursts -to 127.0.0.1:1", "bursts -rate 5"} {
 		if err := run(strings.Fields(args)); err == nil {
 			t.Errorf("%q is done", args)
 		}
