@@ -13,7 +13,7 @@ import (
 func TestGRPCFailures(t *testing.T) {
 	begins := func(k *framed, id uint32) {
 		k.head(id, false, ":status", "200", "content-type", "application/grpc")
-		_ = k.WriteData(id, false, []byte("half"))
+		_ = k.WriteData(id, false, grpcMessage("whole"))
 	}
 	for _, test := range []struct {
 		name, more string
@@ -32,7 +32,7 @@ func TestGRPCFailures(t *testing.T) {
 			time.Sleep(94 * time.Millisecond)
 			_ = k.WriteRSTStream(id, http2.ErrCodeCancel)
 		}, "grpc-status: 4\n", true},
-		{"cancelled long before the deadline", "grpc-timeout: 100S\r\n", func(k *framed, id uint32) { _ = k.WriteRSTStream(id, http2.ErrCodeCancel) }, "grpc-status: 14\n", false},
+		{"cancelled long before the deadline", "grpc-timeout: 100S\r\n", func(k *framed, id uint32) { _ = k.WriteRSTStream(id, http2.ErrCodeCancel) }, "grpc-status: 1\n", false},
 		{"a timeout that is none", "grpc-timeout: 100x\r\n", func(k *framed, id uint32) {
 			begins(k, id)
 			k.head(id, true, "grpc-status", "0")
@@ -40,7 +40,7 @@ func TestGRPCFailures(t *testing.T) {
 		{"trailers only", "", func(k *framed, id uint32) {
 			k.head(id, true, ":status", "200", "content-type", "application/grpc", "grpc-status", "5", "grpc-message", "none")
 		}, "grpc-status: 5\ngrpc-message: none\n", false},
-		{"stream reset", "", func(k *framed, id uint32) { _ = k.WriteRSTStream(id, http2.ErrCodeInternal) }, "grpc-status: 14\n", false},
+		{"stream reset", "", func(k *framed, id uint32) { _ = k.WriteRSTStream(id, http2.ErrCodeInternal) }, "grpc-status: 13\n", false},
 		{"stream reset amid the response", "", func(k *framed, id uint32) {
 			begins(k, id)
 			_ = k.WriteRSTStream(id, http2.ErrCodeEnhanceYourCalm)

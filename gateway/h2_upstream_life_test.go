@@ -33,12 +33,17 @@ func frames(t *testing.T, f func(k *framed, nth int), settings ...http2.Setting)
 		if _, err := io.ReadFull(c.br, preface); err != nil || string(preface) != http2.ClientPreface {
 			return
 		}
-		k := &framed{Framer: http2.NewFramer(c.Conn, c.br), c: c}
-		k.enc = hpack.NewEncoder(&k.out)
-		k.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		k := newFramed(c)
 		_ = k.WriteSettings(settings...)
 		f(k, int(nth.Add(1)))
 	})
+}
+
+func newFramed(c *client) *framed {
+	k := &framed{Framer: http2.NewFramer(c.Conn, c.br), c: c}
+	k.enc = hpack.NewEncoder(&k.out)
+	k.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	return k
 }
 
 // next reads up to the next frame that is none of the connection's own; nil at the end.

@@ -38,9 +38,6 @@ func (s Serving) String() string {
 	return fmt.Sprintf("serving status %d", uint64(s))
 }
 
-// prefixLen is how long the bytes before a message are: whether it is compressed, and its length.
-const prefixLen = 5
-
 // AppendHealthRequest appends the request about a service; an empty name asks about the whole server.
 func AppendHealthRequest(dst []byte, service string) []byte {
 	const name = 1<<3 | 2 // field 1, with a length

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/upstream/h2"
 	"github.com/ringway/ringway/proto/header"
 	"github.com/ringway/ringway/proto/http2"
 )
@@ -59,10 +60,15 @@ func OfReset(code http2.ErrCode) Status {
 	return Internal
 }
 
-// OfError is the status of an error of the gateway's.
+// OfError is the status of an error of the gateway's. Where a server has reset the stream it is the server's: it may have begun what was
+// asked for, which Unavailable would have clients ask for again.
 func OfError(err error) Status {
 	if errors.Is(err, ErrDeadline) {
 		return DeadlineExceeded
+	}
+	var reset *h2.ResetError
+	if errors.As(err, &reset) && !reset.Local {
+		return OfReset(reset.Code)
 	}
 	return OfHTTP(errs.CodeOf(err).Status())
 }

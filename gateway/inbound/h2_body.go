@@ -46,6 +46,7 @@ type h2Body struct {
 	err      error         // what ended it early
 	max      int64         // most bytes allowed; 0: any number
 	timeout  time.Duration // for every wait; 0: none
+	answered int64         // bytes of the response that had been sent when the wait began, or was last prolonged
 	read     int64         // bytes that were lent
 	dropped  int           // bytes that came when nothing was wanted any more
 	trailers *header.Fields
@@ -181,6 +182,7 @@ func (b *h2Body) Next() ([]byte, error) {
 func (b *h2Body) wait() error {
 	l := b.r.c.s.h.n.Loop
 	if b.timeout > 0 {
+		b.answered = b.r.sent
 		l.StartTimer(&b.timer, b.timeout)
 	}
 	b.task = l.Current()
@@ -196,8 +198,16 @@ func (b *h2Body) Resumable() {}
 // CancelWait ends the wait.
 func (b *h2Body) CancelWait(t *loop.Task) { t.Loop().Ready(t) }
 
-// Expire ends a wait that takes too long.
-func (b *h2Body) Expire(*loop.Timer) { b.fail(os.ErrDeadlineExceeded) }
+// Expire ends a wait that takes too long. While the response goes on, a client may be silent for as long as it likes: it may have nothing to
+// say to what it hears.
+func (b *h2Body) Expire(*loop.Timer) {
+	if b.r.sent != b.answered {
+		b.answered = b.r.sent
+		b.r.c.s.h.n.Loop.StartTimer(&b.timer, b.timeout)
+		return
+	}
+	b.fail(os.ErrDeadlineExceeded)
+}
 
 // Ready reports whether Next would not wait.
 func (b *h2Body) Ready() bool {

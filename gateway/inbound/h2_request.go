@@ -3,9 +3,11 @@ package inbound
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
+	"github.com/ringway/ringway/gateway/grpc"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/proto/header"
@@ -217,7 +219,12 @@ func (r *h2Request) respond(err error) {
 	var source *http1io.SourceError
 	if errors.As(sendErr, &source) {
 		r.broken(sendErr, source.Err)
-		r.reset(http2.InternalError)
+		code := http2.InternalError
+		var cut *grpc.CutError
+		if errors.As(source.Err, &cut) {
+			code = cut.Code
+		}
+		r.reset(code)
 		return
 	}
 	r.broken(sendErr, nil)
@@ -263,8 +270,16 @@ func (r *h2Request) send() error {
 	if body == nil {
 		return nil
 	}
-	return r.sendBody(body)
+	if r.Deadline == 0 {
+		return r.sendBody(body)
+	}
+	left := time.Duration(r.Deadline-r.h.n.Loop.Now()) + tellLate
+	return loop.Timeout(r.Task, left, func() error { return r.sendBody(body) })
 }
+
+// tellLate is how long behind the exchange's deadline its response may still be sent: the body itself says that it has passed, which a client
+// that reads is to be told.
+const tellLate = 100 * time.Millisecond
 
 // complete adds to the response's fields what is the gateway's to say.
 func (r *h2Request) complete(body exchange.Body) {

@@ -5,23 +5,27 @@ import (
 	"io"
 	"time"
 
+	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/grpc"
 	"github.com/ringway/ringway/gateway/upstream/h2"
+	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/proto/header"
 	"github.com/ringway/ringway/proto/http2"
 )
 
 // graceful is the body of a response of gRPC, which always ends with a status: where the server's does not come, the gateway says what
-// has happened in its place. A stream that is only reset would tell the client that the gateway is broken.
+// has happened in its place. A stream that is only reset would tell the client that the gateway is broken. Amid a message there is no place
+// for a status: there the body ends with a grpc.CutError.
 type graceful struct {
-	call *call
-	own  header.Fields
-	said bool // own is the end
+	call     *call
+	messages grpc.Messages
+	own      header.Fields
+	said     bool // own is the end
 }
 
 func (g *graceful) start(c *call) {
-	g.call, g.said = c, false
+	g.call, g.said, g.messages = c, false, grpc.Messages{}
 	g.own.Reset(nil)
 }
 
@@ -30,25 +34,48 @@ func (g *graceful) Next() ([]byte, error) {
 	if g.said {
 		return nil, io.EOF
 	}
+	p, err := g.call.s.Next()
+	if err == nil {
+		g.messages.Pass(p)
+		return p, nil
+	}
+	if err == io.EOF {
+		return nil, err
+	}
+	return nil, g.end(err)
+}
+
+// end is what the body ends with where the server's has not come to its end.
+func (g *graceful) end(err error) error {
 	c := g.call
-	p, err := c.s.Next()
-	if err == nil || err == io.EOF || c.x.Task.Cause() != nil {
-		return p, err
-	}
-	class := classifyCall(err, c.m.Endpoint.Name)
-	c.m.Endpoint.Counters.CountError(class)
-	c.x.Net.Loop.Log().Debug("gRPC response ended by the gateway", "endpoint", c.m.Endpoint.Name, "err", class)
-	g.said = true
+	task := c.x.Task
+	var status grpc.Status
+	var why string
 	var reset *h2.ResetError
+	cause := task.Cause()
 	switch {
-	case errors.Is(err, h2.ErrDeadline), late(c.x, err):
-		grpc.AddStatus(&g.own, grpc.DeadlineExceeded, grpc.ErrDeadline.Error())
+	case errors.Is(err, h2.ErrDeadline), errors.Is(err, loop.ErrTimeout), late(c.x, err):
+		status, why = grpc.DeadlineExceeded, grpc.ErrDeadline.Error()
+	case cause != nil && (errors.Is(cause, errs.ClientClosed) || errors.Is(cause, loop.ErrStopped)):
+		return err
+	case cause != nil: // the request could not be read to its end: the client is there still
+		task.ClearCause()
+		status, why = grpc.OfError(cause), errs.CodeOf(cause).Title()
 	case errors.As(err, &reset):
-		grpc.AddStatus(&g.own, grpc.OfReset(reset.Code), "the upstream has reset the stream")
+		status, why = grpc.OfReset(reset.Code), "the upstream has reset the stream"
 	default:
-		grpc.AddStatus(&g.own, grpc.Unavailable, "the upstream's response ended early")
+		status, why = grpc.Unavailable, "the upstream's response ended early"
 	}
-	return nil, io.EOF
+	if err != cause {
+		c.m.Endpoint.Counters.CountError(classifyCall(err, c.m.Endpoint.Name))
+	}
+	c.x.Net.Loop.Log().Debug("gRPC response ended by the gateway", "endpoint", c.m.Endpoint.Name, "status", int(status), "err", err)
+	if !g.messages.Whole() {
+		return &grpc.CutError{Code: grpc.ToReset(status), Err: err}
+	}
+	g.said = true
+	grpc.AddStatus(&g.own, status, why)
+	return io.EOF
 }
 
 // lateBy is how much sooner than ours a server's clock may say that the client's time is over: what it is told is rounded.

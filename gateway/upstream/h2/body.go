@@ -85,6 +85,7 @@ func (s *Stream) Next() ([]byte, error) {
 
 // awaitData waits until there is something to be had from Next.
 func (s *Stream) awaitData() error {
+	s.heard = s.offered
 	s.startTimer(&s.timer, s.patience)
 	defer s.c.loop.StopTimer(&s.timer)
 	for s.held == 0 && !s.Ended() {
