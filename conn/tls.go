@@ -30,6 +30,7 @@ type Stream interface {
 	Write(p []byte) (int, error)
 	WriteBufs(head, body []byte, more bool) error
 	Flush() error
+	Sent() uint64
 	WriteErr() error
 	SetWriteTimeout(d time.Duration)
 

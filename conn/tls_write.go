@@ -47,6 +47,9 @@ func (t *TLS) Flush() error {
 	return t.c.Flush()
 }
 
+// Sent is the number of bytes that the kernel has taken, encrypted as they are, since the connection was made.
+func (t *TLS) Sent() uint64 { return t.c.Sent() }
+
 // WriteErr is what ended writing for good, or nil.
 func (t *TLS) WriteErr() error {
 	if err := t.c.WriteErr(); err != nil {

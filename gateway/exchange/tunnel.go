@@ -33,6 +33,8 @@ type Tunnel interface {
 	// at most, and does not wait. If that direction fails, on either side, the exchange's task is cancelled with the error. The
 	// slices of the response's head stop being valid.
 	Begin()
+	// Sent is a count that grows with what the upstream takes of Request.Body: one that takes a long piece slowly is not silent.
+	Sent() uint64
 	// Wait waits, in the exchange's task, until the end of Request.Body has been passed on. Its error is the task's cause.
 	Wait() error
 }

@@ -41,7 +41,7 @@ func (r *h1Request) tunnel() {
 	}
 	r.out = http1io.Out{Conn: s.c, Block: b, Task: r.Task}
 	r.body.Start(s.c, http1.UntilClose, -1, http1io.Limits{})
-	end := r.pass(r.received(), s.h.totals(), func(body exchange.Body) error {
+	end := r.pass(r.received(), s.h.totals(), s.c.Sent, func(body exchange.Body) error {
 		r.head.Free()
 		r.out.Body = body
 		if err := r.out.Send(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/ringway/ringway/buf"
 	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/proto/http2"
 )
@@ -141,9 +142,10 @@ func (c *h2Conn) event(ev *http2.Event) {
 			r.cancel(errGivenUp)
 		}
 	case http2.EventStalled:
-		c.countReset(ev.Stream)
-		c.hc.Reset(ev.Stream, http2.Cancel)
-		c.requestOf(ev).cancel(errStalled)
+		if r := c.requestOf(ev); r.status != exchange.StatusTunnel { // whose silence is bounded by itself
+			r.reset(http2.Cancel)
+			r.cancel(errStalled)
+		}
 	case http2.EventGoAway:
 		counters.GoAwaysClient++
 		c.left = true // it asks for nothing more; what goes on is answered

@@ -40,11 +40,8 @@ func (r *h2Request) sendBody(body exchange.Body) error {
 			return &http1io.SourceError{Err: err}
 		}
 		last := r.isLast(body, p)
-		if err := r.write(p, last); err != nil {
+		if err := r.write(p, last); err != nil || last {
 			return err
-		}
-		if r.sent += int64(len(p)); last {
-			return nil
 		}
 	}
 	defer c.proceed()
@@ -126,7 +123,8 @@ func (r *h2Request) atOnce(n int) bool {
 func (r *h2Request) write(p []byte, last bool) error {
 	c := r.c
 	if r.atOnce(len(p)) {
-		_, err := c.hc.AppendData(r.stream, p, last)
+		n, err := c.hc.AppendData(r.stream, p, last)
+		r.sent += int64(n)
 		c.proceed()
 		return err
 	}
@@ -148,6 +146,7 @@ func (r *h2Request) write(p []byte, last bool) error {
 func (r *h2Request) give() {
 	n := min(len(r.out), h2Frame)
 	k, err := r.c.hc.AppendData(r.stream, r.out[:n], r.last && n == len(r.out))
+	r.sent += int64(k)
 	if r.out = r.out[k:]; err != nil {
 		r.out = nil // its task is being cancelled for the same reason
 	}

@@ -38,7 +38,7 @@ func (r *h2Request) tunnel() {
 	r.h.Counters.CountStatus(exchange.StatusTunnel)
 	totals := r.h.totals()
 	totals[0] = &r.h.Counters.Tunnels.BytesIn // with the frames that they come in, they are counted as received already
-	if end := r.pass(r.in, totals, r.sendBody); end != metrics.Finished && end != metrics.IdleTimeout {
+	if end := r.pass(r.in, totals, func() uint64 { return uint64(r.sent) }, r.sendBody); end != metrics.Finished && end != metrics.IdleTimeout {
 		r.reset(http2.Cancel) // a connection that was reset, RFC 8441 §5
 	}
 }

@@ -20,7 +20,8 @@ type streamRelay struct {
 	lanes [2]lane // from the first stream to the second, and back
 	l     *loop.Loop
 	limit time.Duration
-	last  int64 // of the loop's clock: when something was moved
+	last  int64  // of the loop's clock: when something was moved
+	sent  uint64 // by both, when that was last looked at
 	timer loop.Timer
 	why   conn.RelayEnd
 	done  bool
@@ -60,13 +61,25 @@ func (r *streamRelay) Why() conn.RelayEnd { return r.why }
 // Moved is how many bytes were taken from the first stream for the second, and from the second for the first.
 func (r *streamRelay) Moved() (there, back uint64) { return r.lanes[0].moved, r.lanes[1].moved }
 
-// Expire ends a relay at rest for too long. The timer is not moved for each byte.
+// Expire ends a relay at rest for too long. The timer is not moved for each byte. A side that takes what it gets very slowly is not
+// at rest.
 func (r *streamRelay) Expire(*loop.Timer) {
 	if left := r.limit - time.Duration(r.l.Now()-r.last); left > 0 {
 		r.l.StartTimer(&r.timer, left)
 		return
 	}
+	if seen := r.sent; r.busy() && r.look() != seen {
+		r.last = r.l.Now()
+		r.l.StartTimer(&r.timer, r.limit)
+		return
+	}
 	r.end(conn.RelayIdle)
+}
+
+// look notes how much both have sent.
+func (r *streamRelay) look() uint64 {
+	r.sent = r.lanes[0].dst.Sent() + r.lanes[1].dst.Sent()
+	return r.sent
 }
 
 func (r *streamRelay) busy() bool { return r.lanes[0].active || r.lanes[1].active }
@@ -163,6 +176,7 @@ func (k *lane) step(t *loop.Task) bool {
 		k.sourceEnded(t)
 		return false
 	}
+	k.r.look()
 	if err := k.send(p); err != nil {
 		k.failed(t)
 		return false

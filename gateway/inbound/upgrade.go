@@ -95,15 +95,16 @@ type passage struct {
 
 // pass passes both directions of a tunnel on until they have ended. totals are where bytes from the client and to it are counted. send
 // sends the client its head, and the body that it is given, and passes the body's end on; its errors are http1io.SourceErrors where
-// the body failed.
-func (r *request) pass(in received, totals [2]*uint64, send func(exchange.Body) error) metrics.SessionEnd {
+// the body failed. sent grows with what the client takes.
+func (r *request) pass(in received, totals [2]*uint64, sent func() uint64, send func(exchange.Body) error) metrics.SessionEnd {
 	t := r.Response.Owner.(exchange.Tunnel)
 	p := &passage{}
 	r.beginTunnel(&p.trace, in)
 	p.quiet.start(r.Task, r.terms.times.tunnel)
 	defer p.quiet.stop()
-	p.in = heard{r.Request.Body, &p.quiet, totals[0], 0}
-	p.out = heard{r.Response.Body, &p.quiet, totals[1], 0}
+	p.in = heard{Body: r.Request.Body, quiet: &p.quiet, total: totals[0], sent: t.Sent}
+	p.out = heard{Body: r.Response.Body, quiet: &p.quiet, total: totals[1], sent: sent}
+	p.quiet.ways = [2]*heard{&p.in, &p.out}
 	r.Request.Body, r.Response.Body = &p.in, &p.out
 	end := metrics.SessionFailed // it panics
 	defer func() { p.end(end, p.in.n, p.out.n) }()
@@ -143,15 +144,27 @@ type heard struct {
 	quiet *silence
 	total *uint64
 	n     uint64
+	sent  func() uint64 // grows with what the other end takes
+	seen  uint64        // of that, when it was last looked at
+	lent  bool          // the other end has not taken all of the last piece
 }
 
 // Next notes what it lends.
 func (b *heard) Next() ([]byte, error) {
+	b.lent = false
 	p, err := b.Body.Next()
 	b.n += uint64(len(p))
 	*b.total += uint64(len(p))
 	b.quiet.last = b.quiet.l.Now()
+	b.seen, b.lent = b.sent(), true
 	return p, err
+}
+
+// moves reports whether the other end has taken some of the last piece since this was asked, and not all.
+func (b *heard) moves() bool {
+	seen := b.seen
+	b.seen = b.sent()
+	return b.lent && b.seen != seen
 }
 
 // silence ends a passage in which nothing has passed for too long.
@@ -161,6 +174,7 @@ type silence struct {
 	limit time.Duration // 0: none
 	last  int64         // of the loop's clock
 	timer loop.Timer
+	ways  [2]*heard // in and out
 }
 
 func (s *silence) start(t *loop.Task, limit time.Duration) {
@@ -173,10 +187,16 @@ func (s *silence) start(t *loop.Task, limit time.Duration) {
 
 func (s *silence) stop() { s.l.StopTimer(&s.timer) }
 
-// Expire looks whether the time has passed since the last byte: the timer is not moved for each.
+// Expire looks whether the time has passed since the last byte: the timer is not moved for each. An end that takes what it gets very
+// slowly is not silent.
 func (s *silence) Expire(*loop.Timer) {
 	if left := s.limit - time.Duration(s.l.Now()-s.last); left > 0 {
 		s.l.StartTimer(&s.timer, left)
+		return
+	}
+	if in, out := s.ways[0].moves(), s.ways[1].moves(); in || out {
+		s.last = s.l.Now()
+		s.l.StartTimer(&s.timer, s.limit)
 		return
 	}
 	s.l.Cancel(s.task, exchange.ErrSilent)

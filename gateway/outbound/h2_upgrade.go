@@ -54,6 +54,9 @@ func (c *call) Begin() {
 	u.handle = c.x.Net.Loop.Spawn("request body", u)
 }
 
+// Sent grows with what the server's windows take.
+func (c *call) Sent() uint64 { return c.s.Sent() }
+
 // Wait waits until the task has passed the client's end on.
 func (c *call) Wait() error {
 	t := c.x.Task

@@ -97,6 +97,9 @@ func (tx *transaction) Begin() {
 	tx.pump.start()
 }
 
+// Sent grows with what the server's connection takes.
+func (tx *transaction) Sent() uint64 { return tx.k.Sent() }
+
 // Wait waits until the pump has passed the client's end on.
 func (tx *transaction) Wait() error {
 	t := tx.x.Task

@@ -24,6 +24,7 @@ func (s *Stream) Offer(p []byte, end bool) (int, error) {
 	}
 	q := p[:min(len(p), room)]
 	n, err := c.m.AppendData(s.s, q, end && len(q) == len(p))
+	s.taken += uint64(n)
 	if err != nil {
 		s.refusal = err
 		return n, err
@@ -36,6 +37,9 @@ func (s *Stream) Offer(p []byte, end bool) (int, error) {
 	c.kick()
 	return n, nil
 }
+
+// Sent is the number of bytes of the request's body that the windows have taken.
+func (s *Stream) Sent() uint64 { return s.taken }
 
 // End ends the request, with trailers where there are some.
 func (s *Stream) End(trailers *header.Fields) error {
