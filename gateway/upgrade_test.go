@@ -321,3 +321,22 @@ func TestUpgradeStopOverHTTP2(t *testing.T) {
 		r.wantTunnels(1, metrics.UpstreamReset)
 	})
 }
+
+// TestUpgradeAnswer: whether a server of HTTP/1.1 answers the client's key, and how, is for the client to judge.
+func TestUpgradeAnswer(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		for _, answer := range []string{"", "Sec-WebSocket-Accept: wrong\n"} {
+			want := "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: websocket\n" + answer + "\n"
+			r := start(t, d, with{}, origin(t, func(c *client) {
+				c.head()
+				c.send("%s", strings.ReplaceAll(want, "\n", "\r\n"))
+			}))
+			c := r.dial()
+			c.send("%s", asking)
+			if got := c.head(); got != want {
+				t.Errorf("the client gets %q, want %q", got, want)
+			}
+			_ = c.Close()
+		}
+	})
+}

@@ -25,8 +25,9 @@ var ErrSilent = errors.New("nothing has passed through the tunnel for too long")
 //
 // HTTP/1.1 and HTTP/2 say the same in different words. In an Exchange the words are neither's: Request.Method is GET, also where an
 // extended CONNECT (RFC 8441) stood, and where one is sent; Status is 101, also where 200 stood; Fields have neither Connection nor
-// Upgrade. Sec-WebSocket-Key and -Accept may be there or not: who speaks HTTP/2 sends neither (RFC 8441 §5), who speaks HTTP/1.1
-// makes up what is missing.
+// Upgrade. Sec-WebSocket-Key and -Accept may be there or not: who speaks HTTP/2 sends neither (RFC 8441 §5). The outbound side makes up
+// what is missing: the key for a server of HTTP/1.1, and for a server of HTTP/2 the answer to the client's. What a server of HTTP/1.1
+// answers to the client's own key is for the client to judge.
 type Tunnel interface {
 	Owner
 	// Begin carries Request.Body to the upstream from now on, beside the exchange's task, and passes its end on. It is called once

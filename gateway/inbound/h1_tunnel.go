@@ -9,7 +9,6 @@ import (
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/observe/metrics"
 	"github.com/ringway/ringway/proto/http1"
-	"github.com/ringway/ringway/proto/ws"
 )
 
 // joinable is a tunnel's outbound side whose bytes may be those of one connection, plain or encrypted.
@@ -66,12 +65,6 @@ func (r *h1Request) tunnelHead() (*buf.Block, error) {
 	out := http1.AppendStatusLine(b.Bytes[:0], exchange.StatusTunnel, resp.Reason)
 	out = append(append(append(out, "Connection: Upgrade\r\nUpgrade: "...), r.Request.Upgrade...), "\r\n"...)
 	out = http1.AppendFields(out, resp.Fields)
-	if _, ok := resp.Fields.GetName(ws.AcceptField); !ok && ws.Is(r.Request.Upgrade) { // the upstream speaks HTTP/2
-		if key, ok := r.in.GetName(ws.KeyField); ok {
-			out = ws.AppendAccept(append(out, ws.AcceptField+": "...), key)
-			out = append(out, "\r\n"...)
-		}
-	}
 	return http1io.Fit(r.Net, b, append(out, "\r\n"...))
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // openTunnel opens a stream with an extended CONNECT for the request's protocol (RFC 8441 §4), whose name is in lower case there. A
-// WebSocket key stays behind: it is for HTTP/1.1, and the inbound side needs it for its answer.
+// WebSocket key stays behind: it is for HTTP/1.1, and its answer is made up here.
 func (c *call) openTunnel(f *header.Fields) (*h2.Stream, error) {
 	c.head.Method, c.head.Protocol = methodCONNECT, bytes.ToLower(c.x.Request.Upgrade)
 	var hidden []int
@@ -40,6 +40,10 @@ func (c *call) accepted(m *http2.Message) {
 	c.tunnel = true
 	c.s.SetPatience(0)
 	m.DelID(header.ContentLength) // which has no meaning here (RFC 9110 §9.3.6), and must not stand in a 101
+	m.Del(ws.AcceptField)
+	if key, ok := x.Request.Fields.GetName(ws.KeyField); ok && ws.Is(x.Request.Upgrade) { // the client speaks HTTP/1.1 (RFC 8441 §5)
+		m.Add(ws.AcceptField, ws.AppendAccept(nil, key))
+	}
 	x.Request.Body, x.Request.ContentLength = x.Request.Tunnel, -1
 	x.Response = exchange.Response{Status: exchange.StatusTunnel, Fields: &m.Fields, Owner: c, Body: c.s, ContentLength: -1}
 }
