@@ -235,6 +235,8 @@ func TestGatewaySpec(t *testing.T) {
 		{"listeners: {a: {address: ':1', protocol: tcp, routes: [{cluster: d}]}}\nclusters: {c: {endpoints: ['a:1']}}", `g.yaml:1:66: listeners.a.routes[0].cluster: unknown cluster "d"; known here: c`},
 		{"listeners: {a: {address: ':1', protocol: tcp, cluster: c}}\nclusters: {c: {endpoints: ['a:1'], send_proxy: v2}}", ""},
 		{strings.Replace(ok, "'a:1']", "'a:1'], send_proxy: v2", 1), "g.yaml:1:51: listeners.a.routes[0].cluster: cluster c has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without"},
+		{strings.Replace(ok, "{cluster: c}", "{filters: [{headers: {}}, {grpc_web: {}}], cluster: c}", 1), "g.yaml:1:93: listeners.a.routes[0].cluster: cluster c speaks HTTP/1.1, and gRPC, which grpc_web makes of requests, needs HTTP/2: give it version: http2, or auto"},
+		{strings.NewReplacer("{cluster: c}", "{filters: [{grpc_web: {}}], cluster: c}", "'a:1']", "'a:1'], version: http2").Replace(ok), ""},
 		{strings.Replace(ok, "'a:1']", "'a:1'], send_proxy: v3", 1), `g.yaml:2:48: clusters.c.send_proxy: expected one of v1, v2, found "v3"`},
 		{ok + "admin: {address: '0.0.0.0:1'}", `g.yaml:3:18: admin.address: 0.0.0.0:1 can be reached from other machines, and profiles and metrics with it; did you mean "allow_remote: true"?`},
 		{ok + "admin: {address: ':0'}", `g.yaml:3:18: admin.address: :0 can be reached from other machines, and profiles and metrics with it; did you mean "allow_remote: true"?`},

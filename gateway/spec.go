@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/gateway/filter/table"
 	"github.com/ringway/ringway/gateway/inbound"
 	"github.com/ringway/ringway/gateway/preface"
+	"github.com/ringway/ringway/gateway/route"
 	"github.com/ringway/ringway/gateway/upstream"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/accesslog"
@@ -83,8 +85,15 @@ func (s *Spec) validateClusters(c *config.Check, l *inbound.Spec) {
 			at().Errorf(encrypted, name)
 		} else if cl != nil && (cl.SendProxy == preface.V1 || cl.SendProxy == preface.V2) && l.Protocol == inbound.HTTP {
 			at().Errorf("cluster %s has send_proxy, which tells of one client a connection, and HTTP clients share connections: use forwarded, or a cluster without", name)
+		} else if cl != nil && cl.Version == upstream.HTTP1 && translatesGRPC(&l.Routes[i]) {
+			at().Errorf("cluster %s speaks HTTP/1.1, and gRPC, which grpc_web makes of requests, needs HTTP/2: give it version: http2, or auto", name)
 		}
 	}
+}
+
+// translatesGRPC reports whether a filter of the route makes requests ones of gRPC.
+func translatesGRPC(r *route.Spec) bool {
+	return slices.ContainsFunc(r.Filters, func(e table.Entry) bool { return e.GrpcWeb != nil })
 }
 
 // AdminSpec is the admin server.
