@@ -16,7 +16,7 @@ import (
 //
 // where L or M is 1 if the cluster is not weighed by it, or nothing was measured yet.
 type Weighing struct {
-	By           WeightBy        `yaml:"weight_by" doc:"What lessens an endpoint's weight: its latency, its loss, or both, as the health check measures them (icmp if there is one, else tcp, else http)."`
+	By           WeightBy        `yaml:"weight_by" doc:"What lessens an endpoint's weight: its latency, its loss, or both, as the health check measures them (icmp if there is one, else tcp, else http, else grpc)."`
 	LeastShare   Share           `yaml:"least_share" doc:"What an endpoint keeps of its weight however slow or lossy it is, while it is healthy."`
 	LatencySlack config.Duration `yaml:"latency_slack" doc:"Added to all latencies before they are compared: differences far below it do not count."`
 	LossLimit    Share           `yaml:"loss_limit" doc:"Loss at which an endpoint has no more than the least share; half of it halves the weight."`

@@ -113,7 +113,7 @@ func (s *Spec) validateHealth(c *config.Check) {
 	}
 	for i, e := range s.Endpoints {
 		if !health.Pingable(e.Address) {
-			c.At("endpoints", i).Errorf("a Unix socket cannot be pinged: check it by tcp or http, which connect to it")
+			c.At("endpoints", i).Errorf("a Unix socket cannot be pinged: check it by tcp, http or grpc, which connect to it")
 		}
 	}
 }
