@@ -80,6 +80,29 @@ func TestGRPCFailures(t *testing.T) {
 	}
 }
 
+// TestGRPCWithLength: the status of a response whose length is told as well reaches a client of HTTP/1.1, where trailers and a length
+// exclude each other.
+func TestGRPCWithLength(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		r := start(t, d, with{cluster: overH2}, frames(t, func(k *framed, _ int) {
+			id, _ := k.request()
+			k.head(id, false, ":status", "200", "content-type", "application/grpc", "content-length", "5")
+			_ = k.WriteData(id, false, []byte("hello"))
+			k.head(id, true, "grpc-status", "0")
+			k.next()
+		}))
+		c := r.dial()
+		c.send("POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc\r\nTE: trailers\r\nContent-Length: 0\r\n\r\n")
+		if h := strings.ToLower(c.head()); !strings.Contains(h, "transfer-encoding: chunked\n") || strings.Contains(h, "content-length:") {
+			t.Fatalf("head %q", h)
+		}
+		if got := strings.ToLower(chunked(c)); got != "hello|grpc-status: 0\n" {
+			t.Errorf("got %q", got)
+		}
+		_ = c.Close()
+	})
+}
+
 // TestGRPCWithoutServer: errors of routing and of connecting.
 func TestGRPCWithoutServer(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d DriverName) {

@@ -137,11 +137,12 @@ func (c *call) roundTrip() error {
 	x.Response = exchange.Response{Status: m.Status, Fields: &m.Fields, Owner: c}
 	if !c.bodyless(m) {
 		x.Response.Body, x.Response.ContentLength = c.s, m.ContentLength
-		if grpc.Is(&m.Fields) {
+		isGRPC := grpc.Is(&m.Fields)
+		if isGRPC {
 			c.graceful.start(c)
 			x.Response.Body = &c.graceful
 		}
-		if m.Count(header.Trailer) > 0 { // HTTP/1.1 has trailers behind bodies only whose length it does not tell
+		if isGRPC || m.Count(header.Trailer) > 0 { // HTTP/1.1 has trailers behind bodies only whose length it does not tell
 			x.Response.ContentLength = -1
 		}
 	}
