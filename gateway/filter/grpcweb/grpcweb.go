@@ -1,6 +1,8 @@
 package grpcweb
 
 import (
+	"bytes"
+
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/filter"
@@ -54,6 +56,7 @@ func (g *grpcWeb) Handle(x *exchange.Exchange, next filter.Next) error {
 	if !ok || text && !g.text {
 		return next.Handle(x)
 	}
+	textBack := g.text && wantsText(fields, text)
 	t := g.take()
 	t.original = append(t.original[:0], value...)
 	t.x, t.body, t.length = x, x.Request.Body, x.Request.ContentLength
@@ -71,11 +74,34 @@ func (g *grpcWeb) Handle(x *exchange.Exchange, next filter.Next) error {
 		return err
 	}
 	t.owner, x.Response.Owner = x.Response.Owner, t
-	t.translate(x, text)
+	t.translate(x, textBack)
 	return nil
 }
 
 var trailers = []byte("trailers")
+
+// wantsText reports whether the answer goes back in base64: as Accept says where it names one of the two forms, else as the request came.
+func wantsText(f *header.Fields, text bool) bool {
+	var inText, inBinary bool
+	for i := range f.Len() {
+		_, value, ok := f.At(i)
+		if !ok || f.Field(i).ID != header.Accept {
+			continue
+		}
+		for form := range bytes.SplitSeq(value, comma) {
+			form, _, _ = bytes.Cut(form, semicolon)
+			if _, t, ok := grpc.Web(bytes.TrimSpace(form)); ok {
+				inText, inBinary = inText || t, inBinary || !t
+			}
+		}
+	}
+	if inText == inBinary {
+		return text
+	}
+	return inText
+}
+
+var comma, semicolon = []byte(","), []byte(";")
 
 // translate makes a response of gRPC one of gRPC-Web. One of trailers only keeps them in its head.
 func (t *translation) translate(x *exchange.Exchange, text bool) {

@@ -133,6 +133,47 @@ func TestTranslation(t *testing.T) {
 	}
 }
 
+// TestAccept: the answer has the form that Accept names, and the request's where it names none or both.
+func TestAccept(t *testing.T) {
+	const binary, text = "application/grpc-web", "application/grpc-web-text"
+	for _, test := range []struct {
+		contentType string
+		accept      []string
+		translates  bool // text too
+		want        string
+	}{
+		{binary, nil, true, binary},
+		{binary, []string{"*/*"}, true, binary},
+		{binary, []string{text}, true, text},
+		{binary, []string{"text/html, Application/grpc-web-text+proto ;q=1"}, true, text},
+		{binary, []string{"text/html", text}, true, text},
+		{binary, []string{text}, false, binary},
+		{binary, []string{text + ", " + binary}, true, binary},
+		{binary, []string{"application/grpc-web-textual", ",;,"}, true, binary},
+		{text, []string{"*/*"}, true, text},
+		{text, []string{binary + "+proto"}, true, binary},
+		{text, []string{binary, text}, true, text},
+	} {
+		e := &end{answer: func(x *exchange.Exchange) {
+			x.Response = exchange.Response{Status: 200, Fields: message("Content-Type", "application/grpc"), Body: &pieces{list: []string{"xyz"}}}
+		}}
+		fields := message("Content-Type", test.contentType)
+		for _, a := range test.accept {
+			fields.Add("Accept", []byte(a))
+		}
+		x := &exchange.Exchange{Request: exchange.Request{Fields: fields}}
+		if err := (&filter.Chain{Filters: []filter.Filter{(&Spec{Text: test.translates}).New()}, End: e}).Handle(x); err != nil {
+			t.Fatal(err)
+		}
+		ct, _ := x.Response.Fields.Get(header.ContentType)
+		got, _ := all(x.Response.Body)
+		if wantBody := map[string]string{binary: "xyz", text: "eHl6"}[test.want]; string(ct) != test.want || !strings.HasPrefix(got, wantBody) {
+			t.Errorf("%s that accepts %q gets %s %q, want %s", test.contentType, test.accept, ct, got, test.want)
+		}
+		x.DropResponse()
+	}
+}
+
 func TestFailures(t *testing.T) {
 	g := (&Spec{Text: true}).New()
 	for _, body := range []string{"YWJ", "****", "YW=j", "YQ=a"} {
