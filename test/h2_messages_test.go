@@ -49,7 +49,7 @@ func testH2Request(t *testing.T, p *process) {
 		t.Errorf("the origin saw %+v", got)
 	}
 	for name, want := range map[string]string{"Cookie": "a=1; b=2", "X-Two": "1,2", "X-Empty": "", "X-Forwarded-Host": "a.example",
-		"X-Forwarded-Proto": "http", "X-Forwarded-For": "127.0.0.1", "Te": ""} {
+		"X-Forwarded-Proto": "http", "X-Forwarded-For": "127.0.0.1", "Te": "trailers", "Connection": "TE"} {
 		if v := strings.Join(got.Header[name], ","); v != want {
 			t.Errorf("%s is %q, want %q", name, v, want)
 		}

@@ -199,10 +199,13 @@ func (tx *transaction) requestHead() (*buf.Block, error) {
 		// A filter changed the body, or there is none: two framings, or a wrong one, are how requests are smuggled.
 		f.DelID(header.ContentLength)
 	}
+	trailers := takesTrailers(r)
 	out := http1.AppendRequestLine(b.Bytes[:0], r.MethodToken, r.Path, r.Query, r.HasQuery)
 	out = http1.AppendFields(out, f)
 	if r.Upgrade != nil {
 		out = tx.appendUpgrade(out)
+	} else if trailers {
+		out = append(out, "Connection: TE\r\nTE: trailers\r\n"...)
 	}
 	if f.Count(header.Host) == 0 {
 		out = append(out, "Host: "...)
@@ -219,6 +222,22 @@ func (tx *transaction) requestHead() (*buf.Block, error) {
 	out = append(append(out, "Via: "...), viaValue(r.Protocol)...)
 	out = append(out, "\r\n\r\n"...)
 	return http1io.Fit(x.Net, b, out)
+}
+
+// takesTrailers reports whether the client says that it takes trailers, and gets them: only then may the server be told so (RFC 9110
+// §10.1.4). TE is for one hop, so that none is copied, not even one that a filter has set.
+func takesTrailers(r *exchange.Request) (takes bool) {
+	f := r.Fields
+	if f.Count(header.TE) == 0 {
+		return false
+	}
+	for i := range f.Len() {
+		if e := f.Field(i); e.ID == header.TE && e.Flags&header.Removed == 0 {
+			e.Flags |= header.HopByHop
+			takes = takes || header.TakesTrailers(f.Bytes(e.Flags, e.Value))
+		}
+	}
+	return takes && r.Protocol != "HTTP/1.0"
 }
 
 // Close ends the exchange on this connection: it goes back to the pool if both messages were complete.

@@ -1,5 +1,7 @@
 package header
 
+import "bytes"
+
 // tokenTable marks tchar (RFC 9110 §5.6.2); foldTable maps A–Z to a–z and every other byte to itself.
 var (
 	tokenTable = buildTokenTable()
@@ -65,3 +67,15 @@ func EqualFold[S []byte | string](b []byte, s S) bool {
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
+// TakesTrailers tells whether a value of TE names trailers (RFC 9110 §10.1.4).
+func TakesTrailers(te []byte) bool {
+	for len(te) > 0 {
+		var element []byte
+		element, te, _ = bytes.Cut(te, []byte{','})
+		if EqualFold(bytes.TrimSpace(element), "trailers") {
+			return true
+		}
+	}
+	return false
+}

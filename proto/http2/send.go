@@ -1,8 +1,6 @@
 package http2
 
 import (
-	"bytes"
-
 	"github.com/ringway/ringway/proto/header"
 	"github.com/ringway/ringway/proto/http1"
 )
@@ -252,8 +250,8 @@ func (c *Conn) fields(f *header.Fields, trailers bool) {
 		e := f.Field(i)
 		switch {
 		case e.Flags&header.Removed != 0 || forbidden>>e.ID&1 != 0:
-		case e.ID == header.TE:
-			if value := f.Bytes(e.Flags, e.Value); !trailers && takesTrailers(value) {
+		case e.ID == header.TE: // hop-by-hop, but this hop forwards trailers
+			if value := f.Bytes(e.Flags, e.Value); !trailers && header.TakesTrailers(value) {
 				c.encoder.field(header.TE, teName, teTrailers)
 			}
 		case e.Flags&header.HopByHop != 0 || e.ID == header.Host:
@@ -265,18 +263,6 @@ func (c *Conn) fields(f *header.Fields, trailers bool) {
 }
 
 var teName, teTrailers = []byte("te"), []byte("trailers")
-
-// takesTrailers tells whether a TE value names trailers. It is forwarded although hop-by-hop, because this hop forwards them.
-func takesTrailers(value []byte) bool {
-	for len(value) > 0 {
-		var element []byte
-		element, value, _ = bytes.Cut(value, []byte{','})
-		if header.EqualFold(bytes.TrimSpace(element), "trailers") {
-			return true
-		}
-	}
-	return false
-}
 
 // statusDigits holds the digits of all statuses, 100 first, so that a status is a string without making one.
 var statusDigits = buildStatusDigits()
