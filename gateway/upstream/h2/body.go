@@ -85,7 +85,7 @@ func (s *Stream) Next() ([]byte, error) {
 
 // awaitData waits until there is something to be had from Next.
 func (s *Stream) awaitData() error {
-	s.heard = s.offered
+	s.heard = s.taken
 	s.startTimer(&s.timer, s.patience)
 	defer s.c.loop.StopTimer(&s.timer)
 	for s.held == 0 && !s.Ended() {

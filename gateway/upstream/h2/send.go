@@ -29,7 +29,6 @@ func (s *Stream) Offer(p []byte, end bool) (int, error) {
 		s.refusal = err
 		return n, err
 	}
-	s.offered += int64(n)
 	s.sent = end && n == len(p)
 	if n > 0 && s.queued {
 		c.unqueue(s)

@@ -29,8 +29,7 @@ type Stream struct {
 	trailers *http2.Message
 	err      error // what has ended the response early
 	patience time.Duration
-	offered  int64 // bytes of the request that were taken
-	heard    int64 // of them, those when the wait for more of the body began, or was last prolonged
+	heard    uint64 // of the bytes taken of the request, those when the wait for more of the body began, or was last prolonged
 	timer    loop.Timer
 	late     bool
 
@@ -165,8 +164,8 @@ type readTimer Stream
 // Expire ends a wait for the response. While its body may follow and the request goes on, a server may be silent for as long as it likes.
 func (r *readTimer) Expire(*loop.Timer) {
 	s := (*Stream)(r)
-	if late := s.deadline != 0 && s.c.loop.Now() >= s.deadline; s.message != nil && s.heard != s.offered && !late {
-		s.heard = s.offered
+	if late := s.deadline != 0 && s.c.loop.Now() >= s.deadline; s.message != nil && s.heard != s.taken && !late {
+		s.heard = s.taken
 		s.startTimer(&s.timer, s.patience)
 		return
 	}
