@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -441,6 +442,82 @@ func TestACMESharedFolder(t *testing.T) {
 		if one, two := awaitCertificate(t, ca.tls, "a.example", roots), awaitCertificate(t, other.tls, "a.example", roots); !one.Equal(two) {
 			t.Errorf("serials %v and %v", one.SerialNumber, two.SerialNumber)
 		}
+		if n := ca.issued(); n != 1 {
+			t.Errorf("the authority issued %d certificates", n)
+		}
+	})
+}
+
+// silent is a server that takes connections and says nothing; each is told of.
+func silent(t *testing.T) (addr string, came <-chan struct{}) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	c := make(chan struct{}, 1000)
+	go func() {
+		for {
+			k, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer func() { _ = k.Close() }()
+			c <- struct{}{}
+		}
+	}()
+	return l.Addr().String(), c
+}
+
+// TestACMESilentResponder: an OCSP responder that does not answer keeps no certificate from being shown, not even for a moment after a
+// restart, a reload or an upgrade, and lets all of them end.
+func TestACMESilentResponder(t *testing.T) {
+	t.Parallel()
+	certs := newPKI(t)
+	driversAtOnce(t, func(t *testing.T, driver string) {
+		responder, came := silent(t)
+		ca, storage, control := newPebble(t, pebbleOptions{responder: responder}), t.TempDir(), filepath.Join(t.TempDir(), "control")
+		site := serveGo(t, http.HandlerFunc(whoServes))
+		text := func(more string) string {
+			return acmeText(ca, certs, storage, site, more, "", "a.example") + fmt.Sprintf("process: {control: %q}\nruntime: {driver: $DRIVER, loops: 2, drain_timeout: 1s}\n", control)
+		}
+		r := startReloadable(t, driver, text(""))
+		roots := ca.roots()
+		first := awaitCertificate(t, ca.tls, "a.example", roots)
+		prompt := func(what string, do func()) {
+			t.Helper()
+			select {
+			case <-came: // the responder is being asked
+			case <-time.After(patience):
+				t.Fatalf("nobody asks the responder before the %s", what)
+			}
+			began := time.Now()
+			do()
+			if took := time.Since(began); took > 8*time.Second { // a question is given up after ten
+				t.Errorf("the %s took %v", what, took)
+			}
+			if x, err := shown(ca.tls, "a.example", roots); err != nil || !x.Equal(first) {
+				t.Errorf("after the %s: %v", what, err)
+			}
+		}
+		prompt("reload", func() {
+			r.write(t, text(", email: ops@example.com"))
+			if out, err := r.reload(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+		prompt("upgrade", func() {
+			if out, err := r.command("upgrade", "--control", control); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+		r.awaitBecoming(1)
+		prompt("restart", func() {
+			r.signal(os.Interrupt)
+			r.wait()
+			r.process = startFile(t, r.file, options{plain: true})
+		})
+		<-came
 		if n := ca.issued(); n != 1 {
 			t.Errorf("the authority issued %d certificates", n)
 		}

@@ -40,9 +40,10 @@ type pebble struct {
 
 // pebbleOptions are what differs between authorities.
 type pebbleOptions struct {
-	validity time.Duration // of certificates; 0: 90 days
-	eab      bool          // accounts have to be bound to key "kid-1"
-	later    bool          // it is not started yet
+	validity  time.Duration // of certificates; 0: 90 days
+	eab       bool          // accounts have to be bound to key "kid-1"
+	later     bool          // it is not started yet
+	responder string        // address that certificates name for OCSP; empty: none
 }
 
 // eabKey is the key of the account that authorities with eab know.
@@ -64,6 +65,9 @@ func newPebble(t *testing.T, o pebbleOptions) *pebble {
 		"domainBlocklist": []string{"blocked.example"}, "retryAfter": map[string]int{"authz": 1, "order": 1},
 		"profiles": map[string]any{"default": map[string]any{"description": "as the test wants it", "validityPeriod": int(o.validity / time.Second)}},
 	}}
+	if o.responder != "" {
+		conf["pebble"].(map[string]any)["ocspResponderURL"] = "http://" + o.responder
+	}
 	data, err := json.Marshal(conf)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -40,26 +41,45 @@ func issue(t *testing.T, dir, ca, name string, from, to time.Time) *x509.Certifi
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := certmagic.PEMEncodePrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &certmagic.FileStorage{Path: dir}
-	issuer := (&certmagic.ACMEIssuer{CA: ca}).IssuerKey()
-	keys := certmagic.StorageKeys
-	for at, data := range map[string][]byte{
-		keys.SiteCert(issuer, name): pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), keys.SitePrivateKey(issuer, name): private,
-		keys.SiteMeta(issuer, name): fmt.Appendf(nil, `{"sans": [%q]}`, name),
-	} {
-		if err := s.Store(context.Background(), at, data); err != nil {
-			t.Fatal(err)
-		}
-	}
+	put(t, dir, ca, name, key, der)
 	x, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
+}
+
+// put writes a certificate, with those that vouch for it, and its key into a folder.
+func put(t *testing.T, dir, ca, name string, key crypto.PrivateKey, chain ...[]byte) {
+	t.Helper()
+	private, err := certmagic.PEMEncodePrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bundle []byte
+	for _, der := range chain {
+		bundle = append(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	s := &certmagic.FileStorage{Path: dir}
+	issuer := (&certmagic.ACMEIssuer{CA: ca}).IssuerKey()
+	keys := certmagic.StorageKeys
+	for at, data := range map[string][]byte{
+		keys.SiteCert(issuer, name): bundle, keys.SitePrivateKey(issuer, name): private, keys.SiteMeta(issuer, name): fmt.Appendf(nil, `{"sans": [%q]}`, name),
+	} {
+		if err := s.Store(context.Background(), at, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// eventually waits until ok says yes.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
 }
 
 // nowhere is an authority that nobody listens for.

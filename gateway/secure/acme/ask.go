@@ -16,7 +16,7 @@ var (
 	ErrBusy = errors.New("as many certificates are being got at a time as on_demand.concurrent allows")
 	ErrFull = errors.New("as many names are looked after as on_demand.max_names allows")
 	// ErrPending says that the first certificate of a name has not come yet.
-	ErrPending = errors.New("its certificate has not been issued yet")
+	ErrPending = errors.New("there is no certificate for it yet")
 )
 
 // NotAllowedError says that the service that is asked for permission gave none.

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/tls"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +17,9 @@ type Certificate struct {
 	Issuer string
 	Expiry time.Time
 
-	hash string
-	used atomic.Bool // by a handshake, since it was got
+	hash     string
+	proofKey string      // where its proof lies in the folder; empty: none can be had
+	used     atomic.Bool // by a handshake, since it was got
 }
 
 var errKey = errors.New("its key cannot sign")
@@ -29,7 +29,8 @@ func newCertificate(from certmagic.Certificate) (*Certificate, error) {
 	if !ok || from.Leaf == nil {
 		return nil, errKey
 	}
-	return &Certificate{TLS: from.Certificate, Key: key, Issuer: from.Leaf.Issuer.String(), Expiry: from.Leaf.NotAfter, hash: from.Hash()}, nil
+	return &Certificate{TLS: from.Certificate, Key: key, Issuer: from.Leaf.Issuer.String(), Expiry: from.Leaf.NotAfter,
+		hash: from.Hash(), proofKey: proofKey(from)}, nil
 }
 
 // use notes that a handshake shows the certificate. It is written once: loops share it.
@@ -39,9 +40,12 @@ func (c *Certificate) use() {
 	}
 }
 
-// same reports whether o is the same certificate with the same proof.
-func (c *Certificate) same(o *Certificate) bool {
-	return c != nil && c.hash == o.hash && slices.Equal(c.TLS.OCSPStaple, o.TLS.OCSPStaple)
+// with is the same certificate with another proof, nil for none.
+func (c *Certificate) with(raw []byte) *Certificate {
+	next := &Certificate{TLS: c.TLS, Key: c.Key, Issuer: c.Issuer, Expiry: c.Expiry, hash: c.hash, proofKey: c.proofKey}
+	next.TLS.OCSPStaple = raw
+	next.used.Store(c.used.Load())
+	return next
 }
 
 // since is when the certificate became valid, by which a renewal is told from what it replaced: it may run out earlier.

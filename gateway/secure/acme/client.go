@@ -18,6 +18,8 @@ const (
 	readers = 32
 	// unlockLimit is how long the end waits for orders that are cancelled to give their locks back.
 	unlockLimit = 2 * time.Second
+	// endLimit is how long the end waits for what goes on. All of it is cancelled; what does not heed that is left to itself.
+	endLimit = 2 * time.Second
 	// longestCheck is how often certificates are looked at that live for weeks, and checksInLife how often at least those are that do not.
 	longestCheck  = 10 * time.Minute
 	shortestCheck = time.Second
@@ -40,10 +42,12 @@ type client struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
-	turns  chan struct{} // of those that get first certificates
-	reads  chan struct{} // of those that look into the folder for the first time
-	hurry  chan struct{} // look at all certificates now
-	ready  chan struct{} // closed when config is there
+
+	turns     chan struct{} // of those that get first certificates
+	reads     chan struct{} // of those that look into the folder for the first time
+	questions chan struct{} // of those that ask for proofs
+	hurry     chan struct{} // look at all certificates now
+	ready     chan struct{} // closed when config is there
 
 	certificates sync.Map // *Certificate by name, which loops read: neither reads nor waits for locks
 
@@ -67,12 +71,17 @@ type name struct {
 	tries    int          // that failed since the last success
 	next     time.Time    // when the next one is; zero: it goes on, or the authority says when
 	waiting  []func(*Certificate, error)
+
+	ask         time.Time // when the responder is asked for a proof; zero: it is being asked, or none can be had
+	provenUntil time.Time // of the proof that is shown
+	unproven    error     // why the last question had no proof for an answer
 }
 
 func newClient(r *Registry, key string, spec Spec) (*client, error) {
 	spec.Names = nil
 	c := &client{registry: r, key: key, spec: spec, log: r.log, names: map[string]*name{}, check: longestCheck,
-		turns: make(chan struct{}, atATime), reads: make(chan struct{}, readers), hurry: make(chan struct{}, 1), ready: make(chan struct{})}
+		turns: make(chan struct{}, atATime), reads: make(chan struct{}, readers), questions: make(chan struct{}, proofsAtATime),
+		hurry: make(chan struct{}, 1), ready: make(chan struct{})}
 	var err error
 	if c.storage, err = openStorage(spec.Storage); err != nil {
 		return nil, err
@@ -92,11 +101,12 @@ func newClient(r *Registry, key string, spec Spec) (*client, error) {
 		Issuers: []certmagic.Issuer{c.issuer}, Storage: c.storage, OnEvent: c.event, Logger: zap,
 		ShouldEmitFunc: func(event string) bool { return event != "tls_get_certificate" },
 		KeySource:      certmagic.StandardKeyGenerator{KeyType: certmagic.KeyType(spec.KeyType)},
+		OCSP:           certmagic.OCSPConfig{DisableStapling: true}, // it waits for responders for ever, and with it whoever loads a certificate
 	})
 	close(c.ready)
 	c.unshare = r.challenges.share(challengeSource{c.storage, c.issuer.prefix()})
-	c.work.Add(1)
-	go c.keep()
+	c.work.Go(c.keep)
+	c.work.Go(c.keepProofs)
 	return c, nil
 }
 
@@ -106,8 +116,10 @@ func (c *client) close() {
 	c.mu.Lock()
 	c.cancel() // nothing begins after that
 	c.mu.Unlock()
-	c.work.Wait()
-	go c.cache.Stop() // it may be asking the authority something just now, of which nobody wants to hear
+	ended := make(chan struct{})
+	go func() { c.work.Wait(); close(ended) }()
+	awaitAll([]<-chan struct{}{ended}, endLimit) // a reload and the end of the process wait here
+	go c.cache.Stop()                            // it may be asking the authority something just now, of which nobody wants to hear
 	c.storage.close(unlockLimit)
 	c.issuer.close()
 	if c.asker != nil {
@@ -236,10 +248,15 @@ func (c *client) load(ctx context.Context, name string) error {
 
 // publish has loops show a certificate from now on, unless they have it, or a later one.
 func (c *client) publish(text string, from certmagic.Certificate) error {
+	if had := c.lookup(text); had != nil && had.hash == from.Hash() {
+		return nil
+	}
 	cert, err := newCertificate(from)
 	if err != nil {
 		return err
 	}
+	kept := c.keptProof(cert, time.Now())
+	cert.TLS.OCSPStaple = kept.raw
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.names[text]
@@ -247,23 +264,22 @@ func (c *client) publish(text string, from certmagic.Certificate) error {
 		c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: text}})
 		return nil
 	}
-	if n.cert.same(cert) || n.cert != nil && n.cert.since().After(cert.since()) {
+	if n.cert != nil && (n.cert.hash == cert.hash || n.cert.since().After(cert.since())) {
 		return nil
 	}
 	says := "certificate in use"
-	if n.cert != nil && n.cert.hash != cert.hash {
+	if n.cert != nil {
 		says = "certificate renewed"
-	} else if n.cert != nil {
-		says = "certificate has a new OCSP response"
-		cert.used.Store(n.cert.used.Load())
 	}
 	n.cert, n.err, n.tries, n.next = cert, nil, 0, time.Time{}
+	n.provenUntil, n.unproven = kept.until, nil
 	c.certificates.Store(text, cert)
 	c.log.Info(says, "name", text, "expires", cert.Expiry, "issuer", cert.Issuer)
 	c.checkOften(cert.lifetime())
 	if from.NeedsRenewal(c.config) {
 		c.hasten()
 	}
+	c.beginProof(n)
 	return nil
 }
 
@@ -321,7 +337,6 @@ func backoff(try int, err error) time.Duration {
 
 // keep looks after certificates until the client is closed.
 func (c *client) keep() {
-	defer c.work.Done()
 	for {
 		c.mu.Lock()
 		often := c.check
@@ -339,7 +354,7 @@ func (c *client) keep() {
 	}
 }
 
-// refresh publishes what has changed in certmagic's cache without an event: what another process renewed, and proofs from OCSP.
+// refresh publishes what has changed in certmagic's cache without an event: what another process renewed.
 func (c *client) refresh() {
 	c.mu.Lock()
 	var all []string

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// loadLimit is how long a Claim waits for certificates that are in the folder: the next handshakes are to find them. Those that take
-// longer, for want of a proof from their authority, come later.
+// loadLimit is how long a Claim waits for certificates that are in the folder: the next handshakes are to find them. Nothing but the
+// folder is waited for; what takes longer there comes later.
 const loadLimit = 2 * time.Second
 
 var errClosed = errors.New("the gateway is ending")
@@ -174,7 +174,9 @@ func (r *Registry) Close() {
 	left := slices.Collect(maps.Values(r.clients))
 	clear(r.clients)
 	r.mu.Unlock()
+	var all sync.WaitGroup
 	for _, c := range left {
-		c.close()
+		all.Go(c.close)
 	}
+	all.Wait()
 }
