@@ -523,3 +523,41 @@ func TestACMESilentResponder(t *testing.T) {
 		}
 	})
 }
+
+// TestACMEDamaged: in the place of a damaged file a certificate is got anew, and the log names it.
+func TestACMEDamaged(t *testing.T) {
+	t.Parallel()
+	certs := newPKI(t)
+	driversAtOnce(t, func(t *testing.T, driver string) {
+		ca, storage := newPebble(t, pebbleOptions{}), t.TempDir()
+		text := acmeText(ca, certs, storage, serveGo(t, http.HandlerFunc(whoServes)), "", "", "a.example", "b.example")
+		p := start(t, driver, text, options{})
+		roots := ca.roots()
+		var files []string
+		before := map[string]string{}
+		for name, end := range map[string]string{"a.example": ".crt", "b.example": ".key"} {
+			before[name] = awaitCertificate(t, ca.tls, name, roots).SerialNumber.String()
+			found, err := filepath.Glob(filepath.Join(storage, "certificates", "*", name, name+end))
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%v, %v", found, err)
+			}
+			files = append(files, found[0])
+		}
+		p.signal(os.Interrupt)
+		p.wait()
+		for _, f := range files {
+			if err := os.Truncate(f, 50); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p = start(t, driver, text, options{})
+		for name, serial := range before {
+			if x := awaitCertificate(t, ca.tls, name, roots); x.SerialNumber.String() == serial {
+				t.Errorf("%s is shown what was damaged", name)
+			}
+		}
+		for _, f := range files {
+			p.await("file=" + f)
+		}
+	})
+}

@@ -203,6 +203,7 @@ func (c *client) acquire(ctx context.Context, n *name) {
 		if try == 1 {
 			close(n.looked)
 		}
+		err = c.mend(ctx, n.text, err)
 		if missing(err) {
 			err = c.obtain(ctx, n.text)
 		}
@@ -347,6 +348,7 @@ func (c *client) keep() {
 		case <-c.hurry:
 		case <-time.After(often):
 		}
+		c.mendDue()
 		if err := c.cache.RenewManagedCertificates(c.ctx); err != nil {
 			c.log.Warn("certificates cannot be looked after", "err", err)
 		}
@@ -356,6 +358,13 @@ func (c *client) keep() {
 
 // refresh publishes what has changed in certmagic's cache without an event: what another process renewed.
 func (c *client) refresh() {
+	for text, cert := range c.latest() {
+		_ = c.publish(text, cert) // it was fit when it was put there
+	}
+}
+
+// latest are the certificates in certmagic's cache by name, of each name the last one.
+func (c *client) latest() map[string]certmagic.Certificate {
 	c.mu.Lock()
 	var all []string
 	for text, n := range c.names {
@@ -364,6 +373,7 @@ func (c *client) refresh() {
 		}
 	}
 	c.mu.Unlock()
+	found := map[string]certmagic.Certificate{}
 	for _, text := range all {
 		var latest certmagic.Certificate
 		for _, cert := range c.cache.AllMatchingCertificates(text) {
@@ -372,9 +382,10 @@ func (c *client) refresh() {
 			}
 		}
 		if latest.Leaf != nil {
-			_ = c.publish(text, latest) // it was fit when it was put there
+			found[text] = latest
 		}
 	}
+	return found
 }
 
 // event hears from certmagic. An error stops a renewal that is about to begin.

@@ -99,7 +99,7 @@ func (c *client) meet(ctx context.Context, n *name) {
 
 // first gets a certificate from the folder if it is still good, else from the authority.
 func (c *client) first(ctx context.Context, text string) error {
-	err := c.load(ctx, text)
+	err := c.mend(ctx, text, c.load(ctx, text))
 	if missing(err) {
 		return c.obtain(ctx, text)
 	}

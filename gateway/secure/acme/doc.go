@@ -16,6 +16,6 @@
 // files, and answer each other's challenges, which lie in the folder. Its layout is certmagic's, and so Caddy's.
 //
 // Start reading at spec.go (what can be configured), then registry.go, client.go (a name's life), issuer.go (one certificate),
-// challenges.go (how control of a name is proven) and ocsp.go (proofs that are stapled).
+// challenges.go (how control of a name is proven), ocsp.go (proofs that are stapled) and damaged.go (files that are of no use).
 // gateway and gateway/secure call it.
 package acme
