@@ -9,16 +9,10 @@ import (
 )
 
 // ContentType is the media type of gRPC; +proto or the like may follow.
-const ContentType = "application/grpc"
+const ContentType = header.GRPCType
 
 // Is reports whether a message is of gRPC, by its media type. Those of gRPC-Web are others.
-func Is(f *header.Fields) bool {
-	v, ok := f.Get(header.ContentType)
-	if !ok || len(v) < len(ContentType) || !header.EqualFold(v[:len(ContentType)], ContentType) {
-		return false
-	}
-	return len(v) == len(ContentType) || v[len(ContentType)] == '+' || v[len(ContentType)] == ';'
-}
+func Is(f *header.Fields) bool { return f.GRPC() }
 
 // The media types of gRPC-Web: messages as they are, and in base64.
 const (

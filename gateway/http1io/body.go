@@ -52,6 +52,9 @@ func (b *Body) Start(c conn.Stream, framing http1.Framing, length int64, lim Lim
 	}
 }
 
+// SetTrailerRule says, after Start, which trailers pass: without it the Restricted ones.
+func (b *Body) SetTrailerRule(rule header.TrailerRule) { b.dec.SetRule(rule) }
+
 // Complete reports whether the body was read to its end, so that the next message may follow on the connection.
 func (b *Body) Complete() bool { return b.ended && b.held == 0 }
 

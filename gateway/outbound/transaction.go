@@ -121,6 +121,7 @@ func (tx *transaction) roundTrip() (got bool, err error) {
 	k.Expect(tx.resp.Framing == http1.Length && tx.resp.ContentLength >= http1io.SpliceLimit)
 	k.Endpoint.Counters.ResponseHead.Observe(x.HeadAt - x.SentAt)
 	tx.body.Start(k.Stream, tx.resp.Framing, tx.resp.ContentLength, http1io.Limits{HTTP1: &set.HTTP1, Timeout: set.Read})
+	tx.body.SetTrailerRule(tx.resp.Fields.TrailerRule())
 	x.Response = exchange.Response{Status: tx.resp.Status, Reason: tx.resp.Reason, Fields: &tx.resp.Fields, Owner: tx}
 	switch tx.resp.Framing {
 	case http1.Length:

@@ -5,7 +5,8 @@
 // here goes to a byte store of its own, so the source is never written to. A Fields is reused from message to message and
 // allocates nothing once it has grown to the size of the traffic.
 //
-// Start reading at [Fields]; [Lookup] turns a name into the [ID] by which the well-known fields are found fast.
+// Start reading at [Fields]; [Lookup] turns a name into the [ID] by which the well-known fields are found fast. [TrailerRule] says which
+// fields may stand behind a body.
 //
 // Everything from the protocol codecs to the filters may import this package. It imports the standard library only, and a
 // Fields belongs to one task at a time: nothing in it is locked.

@@ -56,6 +56,7 @@ type ChunkDecoder struct {
 	lineStart int    // of its current line
 	lines     int
 	trailers  header.Fields
+	rule      header.TrailerRule
 }
 
 // Reset makes the decoder ready for a new body, keeping its storage. The limits must stay unchanged until the body's end.
@@ -64,6 +65,9 @@ func (d *ChunkDecoder) Reset(lim *Limits) {
 	*d = ChunkDecoder{lim: lim, buf: buf, trailers: trailers}
 	d.trailers.Reset(nil)
 }
+
+// SetRule says, between Reset and the first Next, which trailers pass: without it the Restricted ones.
+func (d *ChunkDecoder) SetRule(rule header.TrailerRule) { d.rule = rule }
 
 // Next consumes n bytes of in and returns the body bytes among them; data aliases in. The caller passes what follows the n
 // bytes next time. It calls again until done, or until n is 0 and data is nil: then more input is needed. After done nothing
@@ -98,7 +102,7 @@ func (d *ChunkDecoder) Next(in []byte) (n int, data []byte, done bool, err error
 	return n, nil, d.state == chunkDone, nil
 }
 
-// Trailers returns the trailer fields after done, without those that may not stand there. They are valid until Reset.
+// Trailers returns the trailer fields after done, without those that its rule holds back. They are valid until Reset.
 func (d *ChunkDecoder) Trailers() *header.Fields { return &d.trailers }
 
 // step takes one byte of framing.
@@ -270,27 +274,9 @@ func (d *ChunkDecoder) trailer(in []byte) (int, *Error) {
 	if d.lines++; d.lines > d.lim.MaxTrailers {
 		return n, ErrTooManyFields
 	}
-	if allowedTrailer(id, line) {
+	if d.rule.Allows(id, d.buf[d.lineStart:colon]) {
 		d.trailers.AppendLine(id, d.lineStart, colon, start, end, next)
 	}
 	d.lineStart = next
 	return n, nil
-}
-
-// allowedTrailer tells whether a field may be a trailer. RFC 9110 §6.5.1 forbids those for framing, routing, request
-// modification, authentication, response control and content handling; nearly all well-known fields are among them, so of
-// these only the ones pass whose definition allows it (§8.8.3, §14.3). Of others, Content-* is held back but for the digest
-// of RFC 9530, which is made for trailers, and so is X-Forwarded-*, which tells a client's identity.
-func allowedTrailer(id header.ID, line []byte) bool {
-	switch id {
-	case header.ETag, header.AcceptRanges:
-		return true
-	case header.Other:
-		return hasName(line, "content-digest:") || !hasName(line, "content-") && !hasName(line, "x-forwarded-")
-	}
-	return false
-}
-
-func hasName(line []byte, prefix string) bool {
-	return len(line) >= len(prefix) && header.EqualFold(line[:len(prefix)], prefix)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ringway/ringway/proto/header"
 )
 
 // decode runs a decoder over input that comes in pieces of the given size. It returns the body, the bytes consumed, and the
@@ -151,6 +153,26 @@ func TestChunkedSmall(t *testing.T) {
 	body, _, _, done, err := decode(input, 4096, &testLimits)
 	if len(body) != 100000 || !done || err != nil {
 		t.Error(len(body), done, err)
+	}
+}
+
+// TestChunkedMetadata: what passes behind a response of gRPC, until the next Reset.
+func TestChunkedMetadata(t *testing.T) {
+	const in = "0\r\nServer: s\r\nContent-SHA: a\r\nContent-Length: 1\r\nConnection: close\r\ngrpc-status: 0\r\n\r\n"
+	var d ChunkDecoder
+	for _, c := range []struct {
+		rule header.TrailerRule
+		want string
+	}{{header.Metadata, "Server: s\r\nContent-SHA: a\r\ngrpc-status: 0\r\n"}, {header.Restricted, "grpc-status: 0\r\n"}} {
+		if d.Reset(&testLimits); c.rule != header.Restricted {
+			d.SetRule(c.rule)
+		}
+		if _, _, done, err := d.Next([]byte(in)); !done || err != nil {
+			t.Fatal(done, err)
+		}
+		if got := string(AppendFields(nil, d.Trailers())); got != c.want {
+			t.Errorf("%q", got)
+		}
 	}
 }
 

@@ -3,7 +3,7 @@
 //
 // Start reading at [Request.Parse] (request.go); [Response.Parse] is its twin, and both leave the field lines and what they
 // mean for the connection to head.go. target.go understands request targets and Host, [ChunkDecoder] takes a chunked body
-// apart, append.go writes.
+// apart, of whose trailers those pass that a header.TrailerRule allows, append.go writes.
 //
 // The parsers are incremental and strict. Incremental: a caller that has read more bytes passes all of them again, and
 // only the new ones are looked at. The result never depends on how the input was cut. Strict: whatever two recipients could

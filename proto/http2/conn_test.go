@@ -195,6 +195,12 @@ func TestClientStates(t *testing.T) {
 			return bytes.Join([][]byte{s.headers(1, false, ":status=100"), s.headers(1, false, ":status=103|link=x"), s.headers(1, false, ":status=200"),
 				DataFrame{1, false, []byte("x")}.Append(nil), s.headers(1, true, "grpc-status=0")}, nil)
 		}, "headers 1: 100, headers 1: 103|link=x, headers 1: 200, data 1: x, trailers 1 end: |grpc-status=0"},
+		{"metadata behind a response of gRPC", func(s *script) []byte {
+			return bytes.Join([][]byte{s.headers(1, false, ":status=200|content-type=application/grpc"), s.headers(1, true, "grpc-status=0|server=s|content-length=1")}, nil)
+		}, "headers 1: 200|content-type=application/grpc, trailers 1 end: |grpc-status=0|server=s"},
+		{"the same behind another", func(s *script) []byte {
+			return bytes.Join([][]byte{s.headers(1, false, ":status=200|content-type=application/grpc-web"), s.headers(1, true, "grpc-status=0|server=s|content-length=1")}, nil)
+		}, "headers 1: 200|content-type=application/grpc-web, trailers 1 end: |grpc-status=0"},
 		{"an interim end", func(s *script) []byte { return s.headers(1, true, ":status=100") }, "reset 1 by us PROTOCOL_ERROR -> RST_STREAM 1 PROTOCOL_ERROR"},
 		{"DATA first", func(*script) []byte { return DataFrame{1, true, nil}.Append(nil) }, "reset 1 by us PROTOCOL_ERROR -> RST_STREAM 1 PROTOCOL_ERROR"},
 		{"nobody asked", func(s *script) []byte { return s.headers(3, true, ":status=200") }, "-> GOAWAY 0 PROTOCOL_ERROR !! connection PROTOCOL_ERROR"},

@@ -53,7 +53,19 @@ const (
 	kindRequest kind = iota
 	kindResponse
 	kindTrailers
+	kindMetadata // trailers of a response of gRPC
 )
+
+// isTrailers tells whether a field section stands behind a body.
+func (k kind) isTrailers() bool { return k >= kindTrailers }
+
+// rule says which fields of trailers pass.
+func (k kind) rule() header.TrailerRule {
+	if k == kindMetadata {
+		return header.Metadata
+	}
+	return header.Restricted
+}
 
 // pseudo is a set of pseudo-header fields, and whether other fields came already.
 type pseudo uint8
@@ -222,11 +234,7 @@ func (m *Message) regular(name, value string) string {
 	}
 	f := m.line(name, value)
 	switch f.ID {
-	case header.Other:
-		if m.kind == kindTrailers && !allowedTrailer(f.ID, name) {
-			f.Flags |= header.Removed
-		}
-		return ""
+	case header.Other: // most fields
 	case header.Host:
 		return m.hostField(f)
 	case header.Cookie:
@@ -243,7 +251,7 @@ func (m *Message) regular(name, value string) string {
 			return "a field of HTTP/1.1's connections"
 		}
 	}
-	if m.kind == kindTrailers && !allowedTrailer(f.ID, name) {
+	if m.kind.isTrailers() && !m.kind.rule().Allows(f.ID, m.bytes(f.Name)) {
 		f.Flags |= header.Removed
 	}
 	return ""
@@ -262,7 +270,7 @@ func (m *Message) hostLine() {
 // hostField checks Host (RFC 9113 §8.3.1): at most one, valid, and the same as :authority, whose line stands for both then.
 func (m *Message) hostField(f *header.Field) string {
 	value := m.bytes(f.Value)
-	if m.kind == kindTrailers {
+	if m.kind.isTrailers() {
 		f.Flags |= header.Removed
 		return ""
 	}
@@ -285,7 +293,7 @@ func (m *Message) hostField(f *header.Field) string {
 
 // contentLength reads Content-Length. Where it stands several times with one value, one is left.
 func (m *Message) contentLength(f *header.Field, value string) string {
-	if m.kind == kindTrailers {
+	if m.kind.isTrailers() {
 		f.Flags |= header.Removed
 		return ""
 	}
@@ -309,30 +317,13 @@ func (m *Message) contentLength(f *header.Field, value string) string {
 	return ""
 }
 
-// allowedTrailer tells whether a field may be a trailer (RFC 9110 §6.5.1). The rule is that of http1's trailer sections, so that
-// a trailer passes or does not whichever way it came: of well-known fields only those whose definition allows it, and no
-// Content-* but the digest, no X-Forwarded-*.
-func allowedTrailer(id header.ID, name string) bool {
-	const content, forwarded = "content-", "x-forwarded-"
-	switch id {
-	case header.ETag, header.AcceptRanges:
-		return true
-	case header.Other:
-		if len(name) >= len(content) && name[:len(content)] == content {
-			return name == "content-digest"
-		}
-		return len(name) < len(forwarded) || name[:len(forwarded)] != forwarded
-	}
-	return false
-}
-
 // finish draws the conclusions that need the whole section, and sets the slices. It says why the message is malformed, or "".
 func (m *Message) finish(extendedConnect bool) string {
 	if m.fault == "" {
 		if m.seen&seenRegular == 0 {
 			m.hostLine()
 		}
-		if m.cookies > 1 && m.kind != kindTrailers {
+		if m.cookies > 1 && !m.kind.isTrailers() {
 			m.joinCookies()
 		}
 		switch m.kind {

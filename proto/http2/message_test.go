@@ -183,6 +183,11 @@ func TestResponsesAndTrailers(t *testing.T) {
 		{kindTrailers, ":path=/", "a pseudo-header field that may not stand here"},
 		{kindTrailers, "connection=close", "a field of HTTP/1.1's connections"},
 		{kindTrailers, "", ""},
+		{kindMetadata, "grpc-status=0|x-request-id=1|authorization=a|content-sha=s|x-forwarded-for=q|cookie=y|cookie=z",
+			"|grpc-status=0|x-request-id=1|authorization=a|content-sha=s|x-forwarded-for=q|cookie=y|cookie=z"},
+		{kindMetadata, "content-length=x|host=a b|te=trailers|trailer=x|a=b", "|a=b"},
+		{kindMetadata, ":status=200", "a pseudo-header field that may not stand here"},
+		{kindMetadata, "transfer-encoding=chunked", "a field of HTTP/1.1's connections"},
 	} {
 		m, fault := decodeMessage(c.kind, &cfg, true, pairs(c.in)...)
 		got := fault

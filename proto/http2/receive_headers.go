@@ -108,11 +108,13 @@ func (c *Conn) newRequest(id StreamID) error {
 func (c *Conn) startMessage() {
 	c.block.message = c.pool.message()
 	k := kindTrailers
-	switch c.block.mode {
-	case blockRequest:
+	switch b := &c.block; {
+	case b.mode == blockRequest:
 		k = kindRequest
-	case blockHead:
+	case b.mode == blockHead:
 		k = kindResponse
+	case b.stream.metadata:
+		k = kindMetadata
 	}
 	c.block.message.reset(k)
 }
@@ -310,6 +312,7 @@ func (c *Conn) response(s *Stream, m *Message) error {
 		return StreamError{s.id, ProtocolError, "a body was announced and does not come"}
 	}
 	s.message, s.received = m, phaseBody
+	s.metadata = m.TrailerRule() == header.Metadata // by the head as it came: the application may change it
 	b.message = nil
 	c.event = Event{Kind: EventHeaders, Stream: s, Message: m, EndStream: b.endStream}
 	if b.endStream {

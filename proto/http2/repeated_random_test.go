@@ -153,7 +153,7 @@ func (w *twoEnds) section(trailers bool) []byte {
 			}
 		}
 		for range r.IntN(4) {
-			write([]string{"x-a", "x-b", "cookie", "te", "content-length", "etag", "host"}[r.IntN(7)], "1", "0", "trailers", "a.example:1")
+			write([]string{"x-a", "x-b", "cookie", "te", "content-length", "etag", "host", "content-type"}[r.IntN(8)], "1", "0", "trailers", "a.example:1", "application/grpc")
 		}
 		for range r.IntN(30) / 29 * 12 {
 			write("x-a", "1")

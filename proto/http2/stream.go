@@ -41,6 +41,7 @@ type Stream struct {
 	released bool // by the application
 	isHead   bool // HEAD: the response has no body, whatever Content-Length says
 	connect  bool // CONNECT: Content-Length means nothing in a response of 2xx
+	metadata bool // a response of gRPC: its trailers are metadata
 	ready    bool // has data to send
 	queued   bool // is in the scheduler's ring
 	code     ErrCode
