@@ -136,3 +136,56 @@ func TestRequestTrailers(t *testing.T) {
 		}
 	})
 }
+
+// tight lets a peer send field sections of 1,000 bytes.
+var tight = http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 1000}
+
+// TestTrailersTooLargeForClient: a response whose trailers its client does not take is reset, since without them it would pass for
+// whole, and the connection goes on.
+func TestTrailersTooLargeForClient(t *testing.T) {
+	big := strings.Repeat("b", 1500)
+	servers := map[string]func(t *testing.T) (at, version string){
+		"HTTP/2": func(t *testing.T) (string, string) {
+			return frames(t, func(k *framed, _ int) {
+				for {
+					id, _ := k.request()
+					if id == 0 {
+						return
+					}
+					k.head(id, false, ":status", "200", "content-type", "application/grpc")
+					_ = k.WriteData(id, false, []byte("\x00\x00\x00\x00\x00"))
+					k.head(id, true, "grpc-status", "0", "grpc-status-details-bin", big)
+				}
+			}), overH2
+		},
+		"HTTP/1.1": func(t *testing.T) (string, string) {
+			return replies(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Big: "+big+"\r\n\r\n"), ""
+		},
+	}
+	for name, server := range servers {
+		t.Run(name, func(t *testing.T) {
+			eachDriver(t, func(t *testing.T, d DriverName) {
+				at, version := server(t)
+				r := start(t, d, with{cluster: version}, at)
+				k := r.dialFramed()
+				for id := uint32(1); id < 6; id += 2 {
+					if id == 3 {
+						_ = k.WriteSettings(tight)
+					}
+					k.head(id, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "x")
+					lines, reset, ended := k.trailed(id)
+					if id == 1 && !strings.Contains(lines, big) {
+						t.Errorf("a client without a limit got %q", lines)
+					}
+					if id > 1 && (ended || reset != http2.ErrCodeInternal) {
+						t.Errorf("stream %d: ended %v, reset with %v", id, ended, reset)
+					}
+				}
+				eventually(t, "it is logged", func() bool {
+					return strings.Contains(r.log.String(), "response cut short") && strings.Contains(r.log.String(), "send trailers")
+				})
+				_ = k.c.Close()
+			})
+		})
+	}
+}

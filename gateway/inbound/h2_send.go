@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/ringway/ringway/buf"
+	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/gateway/upstream/h2"
@@ -46,9 +47,11 @@ func (r *h2Request) sendBody(body exchange.Body) error {
 	}
 	defer c.proceed()
 	if trailers := body.Trailers(); trailers != nil && trailers.Len() > 0 {
-		if err := c.hc.AppendTrailers(r.stream, trailers); err != http2.ErrHeaderListTooLarge {
-			return err
+		err := c.hc.AppendTrailers(r.stream, trailers)
+		if err == http2.ErrHeaderListTooLarge { // without them the response would pass for whole
+			err = &http1io.SourceError{Err: errs.From(errs.UpstreamResponseTooLarge, err, "send trailers")}
 		}
+		return err
 	}
 	_, err := c.hc.AppendData(r.stream, nil, true)
 	return err
