@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -188,4 +189,64 @@ func TestTrailersTooLargeForClient(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTrailersTooLargeForServer: a request whose trailers its server does not take fails at once, like one whose head is too large. What
+// the server has begun to answer is broken off.
+func TestTrailersTooLargeForServer(t *testing.T) {
+	const head = "POST /%s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+	last := "0\r\nX-Big: " + strings.Repeat("b", 1500) + "\r\n\r\n"
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		begun, over := make(chan bool, 1), make(chan http2.ErrCode, 1)
+		r := start(t, d, with{cluster: overH2}, frames(t, func(k *framed, _ int) {
+			path := ""
+			for {
+				switch f := k.next().(type) {
+				case nil:
+					return
+				case *http2.MetaHeadersFrame:
+					if path = f.PseudoValue("path"); f.StreamEnded() {
+						k.answer(f.StreamID, "settings are there")
+					}
+				case *http2.DataFrame:
+					switch path {
+					case "/later":
+						begun <- true
+					case "/answered":
+						k.head(f.StreamID, false, ":status", "200")
+						_ = k.WriteData(f.StreamID, false, []byte("part"))
+					}
+				case *http2.RSTStreamFrame:
+					over <- f.ErrCode
+				}
+			}
+		}, tight))
+		c := r.dial()
+		c.ask("")
+		c.send(head+"%s", "at-once", last)
+		if s, b := c.reply(); !strings.HasPrefix(s, "431") || !strings.Contains(b, "fields_too_large") {
+			t.Errorf("at once: %s %s", s, b)
+		}
+		heard(t, over)
+		_ = c.Close()
+		c = r.dial()
+		c.send(head, "later")
+		heard(t, begun)
+		c.send("%s", last)
+		if s, b := c.reply(); !strings.HasPrefix(s, "431") || !strings.Contains(b, "fields_too_large") {
+			t.Errorf("later: %s %s", s, b)
+		}
+		heard(t, over)
+		_ = c.Close()
+		c = r.dial()
+		c.send(head, "answered")
+		c.head()
+		c.send("%s", last)
+		if got, err := io.ReadAll(c.br); strings.Contains(string(got), "0\r\n\r\n") || err != nil && !isReset(err) {
+			t.Errorf("answered: %q, %v", got, err)
+		}
+		heard(t, over)
+		_ = c.Close()
+		eventually(t, "no stream is left", func() bool { return r.upstream().Streams == 0 })
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/http1io"
 	"github.com/ringway/ringway/loop"
+	"github.com/ringway/ringway/proto/http2"
 )
 
 // upload sends the body of a request over a stream: what is there at once, and what is still to come in a task beside the one that
@@ -55,11 +56,14 @@ func (u *upload) sendReady() (done bool, err error) {
 	return false, nil
 }
 
-// next sends the next piece of the body, or its end; what does not fit now is rest. An error is one of reading the body.
+// next sends the next piece of the body, or its end; what does not fit now is rest. An error is one of reading the body, or
+// ErrHeaderListTooLarge of its trailers: the server waits for an end that cannot be sent, and must not take the request for whole.
 func (u *upload) next() (end bool, err error) {
 	p, err := u.body.Next()
 	if err == io.EOF {
-		u.refusal = u.call.s.End(u.body.Trailers())
+		if u.refusal = u.call.s.End(u.body.Trailers()); u.refusal == http2.ErrHeaderListTooLarge {
+			return false, u.refusal
+		}
 		return true, nil
 	}
 	if err != nil {
@@ -85,7 +89,7 @@ func (u *upload) offer() (end bool) {
 	return true
 }
 
-// Run sends the rest, as a task. If the body cannot be read to its end, the exchange cannot be completed either.
+// Run sends the rest, as a task. If the request cannot come to its end, the exchange cannot be completed either.
 func (u *upload) Run(t *loop.Task) {
 	u.err = errPanicked
 	defer u.ended(t) // also when a filter's body panics: the exchange's task waits for it
@@ -146,8 +150,14 @@ func (u *upload) ended(t *loop.Task) {
 	t.Loop().Ready(u.main)
 }
 
-// fatal is what ends the exchange: the body could not be read. That it could not be sent does not.
-func (u *upload) fatal(t *loop.Task) error { return unread(t, u.err) }
+// fatal is what ends the exchange: the body could not be read, or has trailers that the server does not take while it has not ended its
+// response. That it takes no more of the request does not end it.
+func (u *upload) fatal(t *loop.Task) error {
+	if u.err == http2.ErrHeaderListTooLarge && t.Cause() == nil && !u.call.s.Ended() {
+		return classifyCall(u.err, u.call.m.Endpoint.Name)
+	}
+	return unread(t, u.err)
+}
 
 // sent notes that the body has been sent whole, or that no more of it is wanted: now the response's head is due.
 func (u *upload) sent() {
