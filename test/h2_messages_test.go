@@ -242,6 +242,32 @@ func TestH2Early(t *testing.T) {
 	})
 }
 
+// TestH2Late: a client whose upload is answered early has a window full of it on the way still, in pieces as small as it likes (as gRPC's
+// messages are). Nobody waits for them, and the connection's other requests go on.
+func TestH2Late(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		p := start(t, driver, oneCluster(scripted(t, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", true), "", ""), options{})
+		f := dialFrames(t, p.addr)
+		for id := uint32(1); id < 10; id += 2 {
+			f.must(f.request(id, "POST", "/early", false))
+			if s := f.await(id)[id]; s.fields[":status"] != "403" {
+				t.Errorf("%+v %q", s, s.body)
+			}
+			for left := 64 << 10; left >= 9; left -= 9 {
+				f.must(f.fr.WriteData(id, false, []byte("a message")))
+			}
+			f.must(f.fr.WriteData(id, true, nil))
+		}
+		f.must(f.request(11, "GET", "/", true))
+		if s := f.await(11)[11]; s.fields[":status"] != "403" {
+			t.Errorf("then %+v %q", s, s.body)
+		}
+		if n := p.metric("ringway_listener_http2_goaways_total"); n != 0 {
+			t.Errorf("%v connections were ended", n)
+		}
+	})
+}
+
 // TestH2Broken: what breaks on one side is seen on the other, and by that stream only.
 func TestH2Broken(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {

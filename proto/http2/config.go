@@ -33,8 +33,9 @@ type Config struct {
 	// messages that are too large.
 	Faults Budget
 	// Control pays for frames that bring nothing forward: SETTINGS, PING, PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE that does
-	// not return what was sent, empty DATA and CONTINUATION, unknown types, whatever comes for closed streams (CVE-2019-9511 to 9518). What is sent and received
-	// in earnest earns it back, so that a busy connection may use as many of them as it needs.
+	// not return what was sent, empty DATA and CONTINUATION, unknown types, whatever comes for closed streams and cannot have been on
+	// its way when they ended (CVE-2019-9511 to 9518). What is sent and received in earnest earns it back, so that a busy connection may
+	// use as many of them as it needs.
 	Control Budget
 	// MaxReplies is how many frames that answer the peer may wait to be sent.
 	MaxReplies int

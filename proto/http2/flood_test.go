@@ -87,7 +87,8 @@ func floods() []flood {
 		{"WINDOW_UPDATE", nil, none, func(*script, int) []byte { return WindowUpdateFrame{0, 1}.Append(nil) }, 1001, calm},
 		{"unknown frames", nil, none, func(_ *script, n int) []byte { return FrameHeader{0, FrameType(0x20 + n%100), 0, 0}.Append(nil) }, 1001, calm},
 		{"RST_STREAM for what is closed", nil, func(s *script) { s.feed(s.headers(9, true, get)) }, func(*script, int) []byte { return ResetFrame{1, Cancel}.Append(nil) }, 1001, calm},
-		{"DATA for what was reset", nil, func(s *script) { opened(s); s.c.Reset(s.streams[1], Cancel) }, func(*script, int) []byte { return DataFrame{1, false, []byte("x")}.Append(nil) }, 1001, calm},
+		{"DATA for what was reset", func(c *Config) { c.StreamWindow = 1024 }, func(s *script) { opened(s); s.c.Reset(s.streams[1], Cancel) }, func(*script, int) []byte { return DataFrame{1, false, []byte("x")}.Append(nil) }, 1024 + 1001, calm},
+		{"empty DATA for what was reset", nil, func(s *script) { opened(s); s.c.Reset(s.streams[1], Cancel) }, func(*script, int) []byte { return DataFrame{1, false, nil}.Append(nil) }, lateFrames + 1001, calm},
 	}
 }
 

@@ -1,34 +1,39 @@
 package http2
 
-// A client cannot say that a stream is over and have it so: what the server sent before it saw the RST_STREAM still comes, and that
-// may be a window full of the smallest frames. None of it is abuse, so it is passed over and not paid for, as far as the streams that
-// were ended here can account for it. That bounds it just as the windows do. Only beyond it is it charged as any other frame
+// Neither side can say that a stream is over and have it so: what the peer sent before it saw the RST_STREAM still comes, and that
+// may be a window full of the smallest frames. None of it is abuse, so it is passed over and not paid for, as far as the streams
+// that were ended here can account for it. That bounds it just as the windows do. Only beyond it is it charged as any other frame
 // that brings nothing forward.
 
-// late is what may still come for streams that a client has ended. It is a sum over all of them, so that nothing has to be
+// late is what may still come for streams that were ended here. It is a sum over all of them, so that nothing has to be
 // remembered of a single one, however long ago it was.
 type late struct {
 	bytes  int64 // of DATA: what was left of the streams' windows
 	frames int64 // of the others
 }
 
-// lateFrames is what a response may have beside DATA with content: an interim head, the final one, its end, and a RST_STREAM.
+// lateFrames is what a message may have beside DATA with content: of a response an interim head, the final one, its end, and a
+// RST_STREAM.
 const lateFrames = 4
 
 // endHere notes that this side ends a stream while the peer may not know.
 func (c *Conn) endHere(s *Stream) {
-	switch {
-	case c.role == Client && s.state.canReceive():
-		c.late.bytes += int64(s.recv.left)
-		c.late.frames += lateFrames
-	case c.role == Client:
-		c.endings.peers.add(s.id, maxPeerEndings)
-		c.late.frames++ // a RST_STREAM
-	case s.state.canReceive():
-		c.endings.ours.add(s.id, c.endings.limit)
-	default:
-		c.endings.peers.add(s.id, maxPeerEndings)
+	if s.state.canReceive() {
+		c.expectLate(s.id, s.recv.left)
+		return
 	}
+	c.endings.peers.add(s.id, maxPeerEndings)
+	c.late.frames++ // a RST_STREAM
+}
+
+// expectLate notes that a stream is ended here, or not opened, of which the peer may have sent as much as its window allows. All that is
+// on its way fits into the connection's window as well, so that what never came of earlier streams does not add up.
+func (c *Conn) expectLate(id StreamID, window int32) {
+	if c.role == Server {
+		c.endings.ours.add(id, c.endings.limit)
+	}
+	c.late.bytes = min(c.late.bytes+int64(max(window, 0)), int64(max(c.recv.left, 0)))
+	c.late.frames += lateFrames
 }
 
 // endedHere tells whether a stream that is in no table any more was ended by this side, so that what comes for it may have been

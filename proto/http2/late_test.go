@@ -43,6 +43,87 @@ func TestLateFrames(t *testing.T) {
 	}
 }
 
+// TestLateUploads: what a client sent before it saw that its stream has ended, or was not opened, costs the connection nothing either, in
+// whatever pieces it comes.
+func TestLateUploads(t *testing.T) {
+	const (
+		post = ":method=POST|:scheme=https|:path=/|:authority=x"
+		id   = StreamID(3) // 1 goes on
+	)
+	open := func(s *script) *Stream {
+		s.feed(s.headers(id, false, post))
+		return s.streams[id]
+	}
+	for _, c := range []struct {
+		name string
+		cost int32 // of what comes before
+		end  func(s *script)
+	}{
+		{"reset", 0, func(s *script) { s.c.Reset(open(s), Cancel) }},
+		{"answered at once", 0, func(s *script) {
+			st := open(s)
+			if err := s.c.AppendResponse(st, 200, nil, true); err != nil {
+				s.t.Fatal(err)
+			}
+			s.c.Release(st)
+		}},
+		{"faulty", 0, func(s *script) { open(s); s.feed(WindowUpdateFrame{id, maxWindow}.Append(nil)) }},
+		{"malformed", 0, func(s *script) { s.feed(s.headers(id, false, ":method=POST")) }},
+		{"one too many", costFrame, func(s *script) { s.feed(s.headers(id, false, post), s.headers(id+2, false, post)) }},
+		{"gone", costFrame, func(s *script) { s.c.Drain(); s.c.Drain(); s.feed(s.headers(id, false, post)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, Server, func(c *Config) { c.MaxConcurrentStreams = 2 })
+			s.feed(s.headers(1, false, post))
+			c.end(s)
+			s.outcome()
+			before := min(s.c.controls.left, int32(s.c.cfg.Control.Burst))
+			late := id
+			if c.name == "one too many" {
+				late += 2
+			}
+			message := zeros[:9]
+			for left := s.c.cfg.StreamWindow; left >= len(message); left -= len(message) {
+				s.feed(DataFrame{late, false, message}.Append(nil))
+			}
+			s.feed(DataFrame{late, true, nil}.Append(nil), ResetFrame{late, Cancel}.Append(nil))
+			if s.err != nil {
+				t.Fatal(s.err)
+			}
+			if left := s.c.controls.left; left != before {
+				t.Errorf("%d of %d left", left, before)
+			}
+			if r := s.c.recv; r.held != 0 || r.left+r.consumed != r.size {
+				t.Errorf("the connection's window is %+v", r)
+			}
+			s.outcome()
+			s.feed(DataFrame{1, true, []byte("x")}.Append(nil))
+			s.want("data 1 end: x")
+		})
+	}
+}
+
+// TestLateIsBounded: streams of which nothing more came add up to what the connection's window lets be on its way, and no further.
+func TestLateIsBounded(t *testing.T) {
+	for _, role := range []Role{Server, Client} {
+		s := newScript(t, role, nil)
+		for n := range 1000 {
+			st := (*Stream)(nil)
+			if role == Client {
+				st = s.request("GET", "/", true)
+			} else {
+				s.feed(s.headers(id(n), false, ":method=POST|:scheme=https|:path=/|:authority=x"))
+				st = s.streams[id(n)]
+			}
+			s.c.Release(st)
+			s.outcome()
+		}
+		if got, most := s.c.late.bytes, int64(s.c.cfg.ConnectionWindow); s.err != nil || got != most {
+			t.Errorf("%d bytes may come late, want %d; %v", got, most, s.err)
+		}
+	}
+}
+
 // TestLateWithoutEnd: a server that goes on and on where its stream has been given up is a flood all the same.
 func TestLateWithoutEnd(t *testing.T) {
 	for _, c := range []struct {

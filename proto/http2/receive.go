@@ -211,7 +211,7 @@ func (c *Conn) absorb(err error) error {
 	if c.idle(e.Stream) {
 		return ConnectionError{e.Code, e.Reason} // RST_STREAM may not be sent for it
 	}
-	c.endings.ours.add(e.Stream, c.endings.limit)
+	c.expectLate(e.Stream, c.firstWindow())
 	c.out = ResetFrame{e.Stream, e.Code}.Append(c.output())
 	return nil
 }

@@ -93,7 +93,7 @@ func (c *Conn) blockFor(h FrameHeader) error {
 func (c *Conn) newRequest(id StreamID) error {
 	c.seen = id
 	if id > c.lastSaid {
-		c.endings.ours.add(id, c.endings.limit)
+		c.expectLate(id, c.firstWindow())
 		return c.control(costFrame) // it has been told that this will not be looked at (RFC 9113 §6.8)
 	}
 	c.lastPeer = id
@@ -251,7 +251,7 @@ func (c *Conn) actOnBlock() error {
 		if err := c.reply(); err != nil {
 			return err
 		}
-		c.endings.ours.add(b.id, c.endings.limit)
+		c.expectLate(b.id, c.firstWindow())
 		c.out = ResetFrame{b.id, RefusedStream}.Append(c.output())
 	case blockRequest:
 		return c.request(m)

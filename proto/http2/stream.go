@@ -187,13 +187,19 @@ const maxPeerEndings = 16
 func (c *Conn) newStream(id StreamID, state State) *Stream {
 	s := c.pool.stream()
 	*s = Stream{id: id, state: state, length: -1, priority: DefaultPriority, sendWindow: int32(c.peer.InitialWindowSize)}
-	s.recv.size = int32(c.cfg.StreamWindow)
-	if !c.settingsAcked {
-		s.recv.size = max(s.recv.size, initialWindow) // the peer may not know better yet (RFC 9113 §6.9.3)
-	}
+	s.recv.size = c.firstWindow()
 	s.recv.left = s.recv.size
 	c.streams.put(s)
 	return s
+}
+
+// firstWindow is how many bytes the peer may send on a new stream.
+func (c *Conn) firstWindow() int32 {
+	size := int32(c.cfg.StreamWindow)
+	if !c.settingsAcked {
+		size = max(size, initialWindow) // the peer may not know better yet (RFC 9113 §6.9.3)
+	}
+	return size
 }
 
 // endReceived is END_STREAM from the peer.
