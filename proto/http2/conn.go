@@ -93,7 +93,7 @@ type Conn struct {
 	outgrown [][]byte // what out was since Pending lent it
 	lentOut  bool     // from Pending to Wrote
 	written  int      // bytes of out that are on their way
-	replies  int      // frames in out that answer the peer
+	replies  replies
 	tail     tail
 
 	peer          Settings

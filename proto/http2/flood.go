@@ -135,7 +135,7 @@ func (c *Conn) resetByPeer() error {
 
 // reply counts a frame that answers the peer. A peer that asks and does not read what it is answered would fill our memory.
 func (c *Conn) reply() error {
-	if c.replies++; c.replies > c.cfg.MaxReplies {
+	if c.replies.waiting++; c.replies.waiting > c.cfg.MaxReplies {
 		return ConnectionError{EnhanceYourCalm, tooManyReplies}
 	}
 	return nil

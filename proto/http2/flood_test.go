@@ -190,6 +190,49 @@ func TestBusyPeersAreNoFlood(t *testing.T) {
 	}
 }
 
+// TestAnswersThatAreRead: a peer that is sent to all the time may ask as often as it likes, as long as it reads what it is answered, however
+// little of that leaves at a time. What waits still counts.
+func TestAnswersThatAreRead(t *testing.T) {
+	const most = 100
+	for _, c := range []struct {
+		name  string
+		piece int // bytes of a write; 0: all that is pending
+	}{{"whole", 0}, {"in pieces", 10}, {"by bytes", 1}} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, Server, func(c *Config) { c.Control.Burst, c.MaxReplies = 1<<20, most })
+			ping := PingFrame{}.Append(nil)
+			s.feed(ping)
+			for range 20 * most {
+				for lent := s.c.Pending(); ; lent = s.c.Pending() {
+					n := len(lent)
+					if c.piece > 0 {
+						n = min(n, c.piece)
+					}
+					if last := n == len(lent); last {
+						s.feed(ping) // while the last write goes on, so that the buffer is never empty
+						s.c.Wrote(n)
+						break
+					}
+					s.c.Wrote(n)
+				}
+				if s.err != nil {
+					t.Fatal(s.err)
+				}
+			}
+			if got := s.c.replies.waiting; got > 2 {
+				t.Errorf("%d answers count, with %d bytes to be sent", got, s.c.Backlog())
+			}
+			n := 0
+			for ; n < 2*most && s.err == nil; n++ { // nothing is sent any more
+				s.feed(ping)
+			}
+			if want := (ConnectionError{EnhanceYourCalm, tooManyReplies}); s.err != want || n > most || n < most-2 {
+				t.Errorf("after %d more: %v, want %v", n, s.err, want)
+			}
+		})
+	}
+}
+
 // TestReturnedWindows: a peer that was slow returns its whole window at once, by small frames, as Go's client does 4 KiB by 4 KiB.
 // Bytes that were never sent are none of it.
 func TestReturnedWindows(t *testing.T) {

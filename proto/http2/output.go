@@ -27,8 +27,34 @@ func (c *Conn) outputFor(n int) []byte {
 	return c.out
 }
 
+// replies counts the frames in out that answer the peer. Where each of them stands is not known: those that were there when Pending lent
+// what it had count until all of that is sent. While more is sent all the time the buffer may never be empty.
+type replies struct {
+	waiting int
+	lent    int // of them, those that were lent
+	end     int // of what was lent, in out; 0: nothing is
+}
+
+// lend notes that the first n bytes of out are lent, unless others are already.
+func (r *replies) lend(n int) {
+	if r.end == 0 {
+		r.lent, r.end = r.waiting, n
+	}
+}
+
+// wrote notes that the first n bytes of out are sent.
+func (r *replies) wrote(n int) {
+	if n >= r.end {
+		r.waiting, r.lent, r.end = r.waiting-r.lent, 0, 0
+	}
+}
+
+// moved notes that the first n bytes, which are sent, are out no more.
+func (r *replies) moved(n int) { r.end = max(r.end-n, 0) }
+
 // Pending is what waits to be sent. The slice stays valid, and its bytes unchanged, until Wrote.
 func (c *Conn) Pending() []byte {
+	c.replies.lend(len(c.out))
 	c.lentOut, c.tail = true, tail{}
 	return c.out[c.written:]
 }
@@ -42,15 +68,17 @@ func (c *Conn) Wrote(n int) {
 		panic("http2: more bytes sent than were pending")
 	}
 	c.returnOutgrown()
+	c.replies.wrote(c.written)
 	c.tail = tail{} // what it stands on may move
 	switch {
 	case c.written == len(c.out):
 		if c.out != nil {
 			c.pool.releaseBuffer(c.out)
 		}
-		c.out, c.written, c.replies = nil, 0, 0
+		c.out, c.written, c.replies = nil, 0, replies{}
 	case c.written > len(c.out)/2:
 		c.out = c.out[:copy(c.out, c.out[c.written:])]
+		c.replies.moved(c.written)
 		c.written = 0
 	}
 }
