@@ -131,11 +131,19 @@ func testH2Refused(t *testing.T, p *process) {
 	}
 }
 
-// testH2Malformed: requests that break the rules end their stream, and the origin hears nothing of them.
+// testH2Malformed: requests that break the rules end their stream, and the origin hears nothing of them. They are counted and logged.
 func testH2Malformed(t *testing.T, p *process, m *mirror) {
 	before := m.requests.Load()
+	count := func() (n [3]float64) {
+		for i, name := range []string{`ringway_listener_http2_resets_total{listener="web",side="gateway"`, `ringway_listener_http2_errors_total{listener="web",scope="stream"`,
+			`ringway_listener_requests_total{code_class="4xx"`} {
+			n[i] = p.metric(name)
+		}
+		return n
+	}
+	counts := count()
 	f := dialFrames(t, p.addr)
-	for i, fields := range [][]string{
+	requests := [][]string{
 		{":method", "GET", ":scheme", "http", ":path", "/"},
 		{":method", "GET", ":scheme", "http", ":authority", "a", ":path", ""},
 		{":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/", "host", "b"},
@@ -146,8 +154,9 @@ func testH2Malformed(t *testing.T, p *process, m *mirror) {
 		{":method", "GET", ":scheme", "http", ":authority", "a\r\nevil: 1", ":path", "/"},
 		{":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/ HTTP/1.1\r\nevil: 1"},
 		{":method", "GET /evil HTTP/1.1", ":scheme", "http", ":authority", "a", ":path", "/"},
-		{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/", "content-length", "5"},
-	} {
+		{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/short?x=1", "content-length", "5", "user-agent", "odd"},
+	}
+	for i, fields := range requests {
 		id := uint32(2*i + 1)
 		f.must(f.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.block(fields...), EndStream: true, EndHeaders: true}))
 		if s := f.await(id)[id]; !s.reset || s.code != http2.ErrCodeProtocol {
@@ -157,6 +166,55 @@ func testH2Malformed(t *testing.T, p *process, m *mirror) {
 	if n := m.requests.Load() - before; n != 0 {
 		t.Errorf("the origin saw %d malformed requests", n)
 	}
+	now := count()
+	for i := range counts {
+		if n := now[i] - counts[i]; n != float64(len(requests)) {
+			t.Errorf("%v were counted of %d (%d)", n, len(requests), i)
+		}
+	}
+	peer := f.LocalAddr().String()
+	p.await(`msg="stream refused or reset" listener=web reason="Host is not :authority" peer=` + peer + " stream=5 code=PROTOCOL_ERROR\n")
+	p.await(`"client":"` + peer + `","listener":"web","method":"POST","host":"a","path":"/short?x=1","protocol":"HTTP/2.0","status":400,`)
+	p.await(`"user_agent":"odd","error":"bad_request"}`)
+}
+
+// TestH2Faults: what a client has asked for in vain, or has broken its connection by, is counted, and the log says who, what and why.
+func TestH2Faults(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		m := newMirror(t)
+		p := start(t, driver, oneCluster(m.addr, "limits: {http2: {streams: 1}}", ""), options{})
+		f := dialFrames(t, p.addr)
+		peer := " peer=" + f.LocalAddr().String()
+		f.must(f.request(1, "POST", "/", false))
+		for id := uint32(3); id < 9; id += 2 {
+			f.must(f.request(id, "GET", "/", true))
+			if s := f.await(id)[id]; s.code != http2.ErrCodeRefusedStream {
+				t.Errorf("one too many: %+v", s)
+			}
+		}
+		f.must(f.fr.WriteWindowUpdate(1, 1<<31-1))
+		if s := f.await(1)[1]; s.code != http2.ErrCodeFlowControl {
+			t.Errorf("a window that is too large: %+v", s)
+		}
+		f.must(f.fr.WriteData(9, true, nil))
+		if got := f.goneAway(); len(got) != 1 || got[0] != "PROTOCOL_ERROR 7" {
+			t.Errorf("DATA for no stream: %v", got)
+		}
+		p.await(`msg="stream refused or reset" listener=web reason="as many streams are open as are allowed"` + peer + " stream=3 code=REFUSED_STREAM\n")
+		p.await(`msg="stream refused or reset" listener=web reason="the stream's window gets too large"` + peer + " stream=1 code=FLOW_CONTROL_ERROR\n")
+		p.await(`msg="connection refused or broken off" listener=web end=PROTOCOL_ERROR` + peer + ` err="http2: connection: PROTOCOL_ERROR: DATA for a stream that is not open yet"`)
+		if n := strings.Count(p.log.String(), "stream refused or reset"); n != 2 {
+			t.Errorf("%d lines tell of streams, of two kinds", n)
+		}
+		for name, want := range map[string]float64{
+			`http2_errors_total{listener="web",scope="stream"`: 4, `http2_resets_total{listener="web",side="gateway"`: 4,
+			`http2_errors_total{listener="web",scope="connection"`: 1, `http2_goaways_total{listener="web",side="gateway"`: 1, "http2_floods_total": 0,
+		} {
+			if n := p.metric("ringway_listener_" + name); n != want {
+				t.Errorf("%s is %v, want %v", name, n, want)
+			}
+		}
+	})
 }
 
 // TestH2Answers: interim responses, statuses without a body, trailers both ways, and answers that do not wait for the request.

@@ -14,8 +14,11 @@ const complaintEvery = int64(time.Minute)
 type Complaints struct {
 	Log      *slog.Logger
 	Listener string
-	kinds    map[fmt.Stringer]*complaint
+	kinds    map[any]*complaint
 }
+
+// streamFault is a kind of them: why a stream of HTTP/2 was reset.
+type streamFault string
 
 type complaint struct {
 	next    int64 // of the loop's clock
@@ -24,21 +27,31 @@ type complaint struct {
 
 // Warn tells of a connection that ended so, unless it was told of another one just before. now is the loop's time.
 func (c *Complaints) Warn(now int64, end fmt.Stringer, args ...any) {
-	k := c.kinds[end]
+	c.tell(now, end, "connection refused or broken off", "end", end.String(), args)
+}
+
+// Stream tells of a stream of HTTP/2 that was reset for its client's mistake. The reason is one of the texts that http2 has.
+func (c *Complaints) Stream(now int64, reason string, args ...any) {
+	c.tell(now, streamFault(reason), "stream refused or reset", "reason", reason, args)
+}
+
+// tell logs one of a kind, which name and what show, or counts it.
+func (c *Complaints) tell(now int64, kind any, msg, name, what string, args []any) {
+	k := c.kinds[kind]
 	if k == nil {
 		if c.kinds == nil {
-			c.kinds = map[fmt.Stringer]*complaint{}
+			c.kinds = map[any]*complaint{}
 		}
 		k = new(complaint)
-		c.kinds[end] = k
+		c.kinds[kind] = k
 	} else if now < k.next {
 		k.skipped++
 		return
 	}
-	args = append([]any{"listener", c.Listener, "end", end.String()}, args...)
+	args = append([]any{"listener", c.Listener, name, what}, args...)
 	if k.skipped > 0 {
 		args = append(args, "more_since_the_last", k.skipped)
 	}
 	k.next, k.skipped = now+complaintEvery, 0
-	c.Log.Warn("connection refused or broken off", args...)
+	c.Log.Warn(msg, args...)
 }

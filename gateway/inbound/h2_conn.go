@@ -131,16 +131,15 @@ func (c *h2Conn) event(ev *http2.Event) {
 	case http2.EventTrailers:
 		c.requestOf(ev).body.receiveTrailers(&ev.Message.Fields)
 	case http2.EventReset:
-		if ev.Local {
-			counters.ResetsGateway++
-		} else {
-			counters.ResetsClient++
-		}
 		if r := c.requestOf(ev); ev.Local {
+			c.faulty(ev.Stream.ID(), ev)
 			r.cancel(errFaulty)
 		} else {
+			counters.ResetsClient++
 			r.cancel(errGivenUp)
 		}
+	case http2.EventRefused:
+		c.refused(ev)
 	case http2.EventStalled:
 		if r := c.requestOf(ev); r.status != exchange.StatusTunnel { // whose silence is bounded by itself
 			r.reset(http2.Cancel)
@@ -163,23 +162,6 @@ var (
 )
 
 func (c *h2Conn) requestOf(ev *http2.Event) *h2Request { return ev.Stream.Owner.(*h2Request) }
-
-// fail ends the connection because its client broke the rules: GOAWAY is on its way out already.
-func (c *h2Conn) fail(err error) {
-	if c.failed {
-		return
-	}
-	c.failed = true
-	h := c.s.h
-	h.Counters.HTTP2.GoAwaysGateway++
-	if e, ok := err.(http2.ConnectionError); ok {
-		if kind := e.Flood(); kind != http2.NoFlood {
-			h.Counters.HTTP2.Floods[kind]++
-			h.complaints.Warn(h.n.Loop.Now(), kind, "peer", c.s.remote(), "err", err)
-		}
-	}
-	c.cancelAll(errFailed)
-}
 
 // peerLeft acts on the end of what the client sends.
 func (c *h2Conn) peerLeft(err error) {

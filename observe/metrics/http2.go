@@ -18,6 +18,10 @@ type HTTP2Counters struct {
 	GoAwaysClient   uint64               // connections that their clients let end (GOAWAY)
 	GoAwaysGateway  uint64               // connections that were ended by GOAWAY
 	Floods          [http2.Floods]uint64 // connections ended for abuse, by kind
+
+	// What was ended for what its client did against the rules: streams, and connections, for abuse among them. Both are among the
+	// resets and the GOAWAYs of the gateway.
+	StreamErrors, ConnectionErrors uint64
 }
 
 // Add adds o to c.
@@ -31,6 +35,8 @@ func (c *HTTP2Counters) Add(o *HTTP2Counters) {
 	c.ResetsGateway += o.ResetsGateway
 	c.GoAwaysClient += o.GoAwaysClient
 	c.GoAwaysGateway += o.GoAwaysGateway
+	c.StreamErrors += o.StreamErrors
+	c.ConnectionErrors += o.ConnectionErrors
 	for i, n := range o.Floods {
 		c.Floods[i] += n
 	}
@@ -48,11 +54,13 @@ var (
 		"Streams of HTTP/2 that were given up (RST_STREAM), by which side.", []string{"listener", "side"}, nil)
 	http2GoAways = prometheus.NewDesc("ringway_listener_http2_goaways_total",
 		"Connections of HTTP/2 that one side has told to end (GOAWAY), by which.", []string{"listener", "side"}, nil)
+	http2Errors = prometheus.NewDesc("ringway_listener_http2_errors_total",
+		"Streams and connections of HTTP/2 that were refused or ended for what their client did against the rules.", []string{"listener", "scope"}, nil)
 	http2Floods = prometheus.NewDesc("ringway_listener_http2_floods_total",
 		"Connections of HTTP/2 that were ended for what they cost, by the bound that was passed.", []string{"listener", "kind"}, nil)
 )
 
-var http2Descs = []*prometheus.Desc{http2Resets, http2GoAways, http2Floods}
+var http2Descs = []*prometheus.Desc{http2Resets, http2GoAways, http2Errors, http2Floods}
 
 // sendHTTP2 sends what a listener counts of HTTP/2.
 func sendHTTP2(ch chan<- prometheus.Metric, e *Listener) {
@@ -68,6 +76,7 @@ func sendHTTP2(ch chan<- prometheus.Metric, e *Listener) {
 	}{
 		{http2Resets, c.ResetsClient, "client"}, {http2Resets, c.ResetsGateway, "gateway"},
 		{http2GoAways, c.GoAwaysClient, "client"}, {http2GoAways, c.GoAwaysGateway, "gateway"},
+		{http2Errors, c.StreamErrors, "stream"}, {http2Errors, c.ConnectionErrors, "connection"},
 	} {
 		ch <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(m.n), e.Name, m.label)
 	}

@@ -42,6 +42,9 @@ const (
 	EventTrailers
 	// EventReset says that Stream is closed: by the peer, or (Local) here because of a mistake of the peer. Code and Reason.
 	EventReset
+	// EventRefused says that a stream was reset here that the application has never got, or not any more: ID, Code, Reason. Message is the
+	// request, as far as it was understood, if it was malformed.
+	EventRefused
 	// EventGoAway says that the peer lets the connection end: Code, Last, Data for its debug data. At a client an EventReset with
 	// RefusedStream follows for each request that the peer has not looked at and that can be sent again.
 	EventGoAway
@@ -59,13 +62,13 @@ const (
 )
 
 // Event is something that the peer did. It and what it points to is valid until the next call of Feed or Tick, but for Stream
-// and its messages, which are valid until Release.
+// and its messages, which are valid until Release. Reason is one of a few texts of ours, without anything of the peer's.
 type Event struct {
 	Kind      EventKind
 	EndStream bool
 	Local     bool
 	Code      ErrCode
-	Last      StreamID
+	ID, Last  StreamID
 	Stream    *Stream
 	Message   *Message
 	Data      []byte

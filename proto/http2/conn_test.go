@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -87,7 +88,7 @@ func TestStates(t *testing.T) {
 				_ = s.c.AppendResponse(s.streams[id(i+1)], 200, nil, true)
 			}
 			s.outcome()
-		}, data, "-> RST_STREAM 1 STREAM_CLOSED"},
+		}, data, "refused 1 STREAM_CLOSED DATA for a stream that its sender has ended -> RST_STREAM 1 STREAM_CLOSED"},
 		{"reset by peer, HEADERS", resetByPeer, trailers, "-> GOAWAY 1 STREAM_CLOSED !! connection STREAM_CLOSED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,6 +104,36 @@ func TestStates(t *testing.T) {
 				s.feed(s.headers(99, true, get+"|x=y"))
 				s.want("headers 99 end: GET https a.example /|host=a.example|x=y")
 			}
+		})
+	}
+}
+
+// TestRefusals: whoever asks in vain is told of, with what is known of the request, and HPACK's tables still agree.
+func TestRefusals(t *testing.T) {
+	const refused = "as many streams are open as are allowed"
+	for _, c := range []struct{ name, fields, want string }{
+		{"no path", ":method=GET|:scheme=https|:authority=a", "PROTOCOL_ERROR :scheme or :path is missing (GET a )"},
+		{"no method", ":scheme=https|:authority=a|:path=/x", "PROTOCOL_ERROR :method is missing ( a /x)"},
+		{"a name in upper case", get + "|Upper=1|x-after=1", "PROTOCOL_ERROR a field name is not a token in lower case (GET a.example /)"},
+		{"upper case at once", "Upper=1|" + get, "PROTOCOL_ERROR a field name is not a token in lower case (  )"},
+		{"another host", ":method=PUT|:scheme=https|:authority=a|:path=/x?y=1|host=b", "PROTOCOL_ERROR Host is not :authority (PUT a /x?y=1)"},
+		{"no body", get + "|content-length=1", "PROTOCOL_ERROR a body was announced and does not come (GET a.example /)"},
+		{"one too many", get, "REFUSED_STREAM " + refused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, Server, func(c *Config) { c.MaxConcurrentStreams = 2 })
+			s.feed(s.headers(1, false, get))
+			if c.name == "one too many" {
+				s.feed(s.headers(3, false, get))
+			}
+			s.outcome()
+			for _, id := range []StreamID{5, 7} {
+				code, _, _ := strings.Cut(c.want, " ")
+				s.feed(s.headers(id, true, c.fields))
+				s.want(fmt.Sprintf("refused %d %s -> RST_STREAM %d %s", id, c.want, id, code))
+			}
+			s.feed(s.headers(1, true, "x=y"))
+			s.want("trailers 1 end: |x=y")
 		})
 	}
 }

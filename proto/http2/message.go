@@ -334,7 +334,18 @@ func (m *Message) finish(extendedConnect bool) string {
 		}
 	}
 	m.Rebase(m.store)
+	if m.fault != "" {
+		m.understood()
+	}
 	return m.fault
+}
+
+// understood sets what a log can say of a malformed request.
+func (m *Message) understood() {
+	m.MethodToken, m.Authority, m.Path = m.bytes(m.method), m.bytes(m.authority), m.bytes(m.path)
+	if m.host.Len() > 0 {
+		m.Authority = m.bytes(m.host)
+	}
 }
 
 // finishRequest checks which pseudo-header fields a request has (RFC 9113 §8.3.1, §8.5, RFC 8441 §4) and takes the target apart.

@@ -153,6 +153,8 @@ func (m *model) event(from, to *end, ev *Event) {
 		if ev.Local {
 			m.t.Fatalf("%s: %s", to.name, ev.Reason)
 		}
+	case EventRefused:
+		m.t.Fatalf("%s: %s", to.name, ev.Reason)
 	}
 	if ev.EndStream {
 		if want := m.bodies[m.key(from, h.s.ID())]; h.received != want {

@@ -200,19 +200,29 @@ func (c *Conn) absorb(err error) error {
 	if err := c.fault(costFault); err != nil {
 		return err
 	}
+	s := c.streams.get(e.Stream)
+	if s == nil {
+		return c.refuse(e, nil)
+	}
 	if err := c.reply(); err != nil {
 		return err
 	}
-	if s := c.streams.get(e.Stream); s != nil {
-		c.abort(s, e.Code)
-		c.event = Event{Kind: EventReset, Stream: s, Code: e.Code, Local: true, Reason: e.Reason}
-		return nil
-	}
+	c.abort(s, e.Code)
+	c.event = Event{Kind: EventReset, Stream: s, Code: e.Code, Local: true, Reason: e.Reason}
+	return nil
+}
+
+// refuse resets a stream that is in no table. m is the message that would have opened it, if that is why.
+func (c *Conn) refuse(e StreamError, m *Message) error {
 	if c.idle(e.Stream) {
 		return ConnectionError{e.Code, e.Reason} // RST_STREAM may not be sent for it
 	}
+	if err := c.reply(); err != nil {
+		return err
+	}
 	c.expectLate(e.Stream, c.firstWindow())
 	c.out = ResetFrame{e.Stream, e.Code}.Append(c.output())
+	c.event = Event{Kind: EventRefused, ID: e.Stream, Code: e.Code, Reason: e.Reason, Message: m}
 	return nil
 }
 

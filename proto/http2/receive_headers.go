@@ -243,16 +243,15 @@ func (c *Conn) actOnBlock() error {
 			}
 		}
 	}
-	if b.fault.Reason != "" {
+	switch {
+	case b.fault.Reason != "" && b.mode == blockRequest:
+		return c.malformed(b.fault)
+	case b.fault.Reason != "":
 		return b.fault
 	}
 	switch b.mode {
 	case blockRefuse:
-		if err := c.reply(); err != nil {
-			return err
-		}
-		c.expectLate(b.id, c.firstWindow())
-		c.out = ResetFrame{b.id, RefusedStream}.Append(c.output())
+		return c.refuse(StreamError{b.id, RefusedStream, "as many streams are open as are allowed"}, nil)
 	case blockRequest:
 		return c.request(m)
 	case blockHead:
@@ -263,6 +262,15 @@ func (c *Conn) actOnBlock() error {
 	return nil
 }
 
+// malformed refuses the request that was received (RFC 9113 §8.1.1). Its message is lent until the next call of Feed.
+func (c *Conn) malformed(e StreamError) error {
+	if err := c.fault(costFault); err != nil {
+		return err
+	}
+	c.lent, c.block.message = c.block.message, nil
+	return c.refuse(e, c.lent)
+}
+
 // request opens a stream (RFC 9113 §8.3.1).
 func (c *Conn) request(m *Message) error {
 	b := &c.block
@@ -271,7 +279,7 @@ func (c *Conn) request(m *Message) error {
 		m.ContentLength = -1
 	}
 	if b.endStream && m.ContentLength > 0 {
-		return StreamError{b.id, ProtocolError, "a body was announced and does not come"}
+		return c.malformed(StreamError{b.id, ProtocolError, "a body was announced and does not come"})
 	}
 	s := c.newStream(b.id, Open)
 	c.open++

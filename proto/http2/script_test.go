@@ -124,6 +124,12 @@ func describeEvent(ev *Event) string {
 			where = "by us"
 		}
 		return fmt.Sprintf("reset %d %s %s", id, where, ev.Code)
+	case EventRefused:
+		text := fmt.Sprintf("refused %d %s %s", ev.ID, ev.Code, ev.Reason)
+		if m := ev.Message; m != nil {
+			text += fmt.Sprintf(" (%s %s %s)", m.MethodToken, m.Authority, m.Path)
+		}
+		return text
 	case EventGoAway:
 		return fmt.Sprintf("goaway %d %s %s", ev.Last, ev.Code, ev.Data)
 	case EventSettings:
