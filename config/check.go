@@ -37,6 +37,13 @@ func (c *Check) Errorf(format string, args ...any) {
 	c.Suggest("", format, args...)
 }
 
+// Fault reports a problem of what the value names, as a file, and not of the text. It is passed over where the Tolerance says so.
+func (c *Check) Fault(err error) {
+	if c.decoder.tolerate == nil || !c.decoder.tolerate(err) {
+		c.Errorf("%v", err)
+	}
+}
+
 // Suggest reports a problem here, and what was probably meant.
 func (c *Check) Suggest(suggestion, format string, args ...any) {
 	if c.Failed() {

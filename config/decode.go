@@ -70,16 +70,24 @@ func Decode(file string, data []byte, dst any) error {
 // that was decoded then, so neither may be changed any more, nor may data. If there is anything to complain of, all of data is decoded
 // as if nothing had been before it. It returns what the text after this one may repeat; nil for before and in return is nothing.
 func DecodeAfter(before *Reading, file string, data []byte, dst any) (*Reading, error) {
+	return Tolerance(nil).DecodeAfter(before, file, data, dst)
+}
+
+// Tolerance says of a fault that Check.Fault was given whether whoever reads the text can go on in spite of it. A nil one says so of none.
+type Tolerance func(fault error) bool
+
+// DecodeAfter is the function of that name, but that it passes over what t tolerates.
+func (t Tolerance) DecodeAfter(before *Reading, file string, data []byte, dst any) (*Reading, error) {
 	v := destination(dst)
 	if again := before.repeated(data); again != nil {
 		fresh := reflect.New(v.Type()).Elem()
 		fresh.Set(v)
-		if d, err := decode(file, again.text, again, fresh); err == nil && !d.doubt && !d.anchored && d.repeated == len(again.lines) {
+		if d, err := t.decode(file, again.text, again, fresh); err == nil && !d.doubt && !d.anchored && d.repeated == len(again.lines) {
 			v.Set(fresh)
 			return d.reading(data), nil
 		}
 	}
-	d, err := decode(file, data, nil, v)
+	d, err := t.decode(file, data, nil, v)
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +108,9 @@ func destination(dst any) reflect.Value {
 }
 
 // decode decodes a text in which again, if it is not nil, says what stands for elements of the text before.
-func decode(file string, data []byte, again *repeats, v reflect.Value) (*decoder, error) {
+func (t Tolerance) decode(file string, data []byte, again *repeats, v reflect.Value) (*decoder, error) {
 	d := newDecoder(file)
-	d.again = again
+	d.again, d.tolerate = again, t
 	return d, d.document(data, v)
 }
 
@@ -158,6 +166,7 @@ type decoder struct {
 	again    *repeats                // nil: nothing stands for an element of the text before
 	repeated int                     // elements that were taken from there
 	doubt    bool                    // somebody asked more of one than is known
+	tolerate Tolerance               // nil: nothing is
 	part     bool                    // other keys of the document are not looked at
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -156,7 +157,7 @@ func repeatedBy(t *testing.T, before *Reading, text string) int {
 	if again == nil {
 		return 0
 	}
-	d, err := decode("f", again.text, again, reflect.New(reflect.TypeFor[repeatSpec]()).Elem())
+	d, err := Tolerance(nil).decode("f", again.text, again, reflect.New(reflect.TypeFor[repeatSpec]()).Elem())
 	if err != nil || d.doubt || d.anchored || d.repeated != len(again.lines) {
 		return 0
 	}
@@ -209,9 +210,11 @@ var broken bool
 
 func (s *outsideItem) Validate(c *Check) {
 	if broken {
-		c.At("file").Errorf("is broken")
+		c.At("file").Fault(errBroken)
 	}
 }
+
+var errBroken = errors.New("is broken")
 
 func (s *outsideItem) LooksOutside() {}
 
@@ -227,6 +230,13 @@ func TestDecodeAfterOutside(t *testing.T) {
 	broken = true
 	if _, err := DecodeAfter(before, "f", []byte(text+"more: c\n"), new(outsideSpec)); err == nil || !strings.Contains(err.Error(), "f:2:24: ") {
 		t.Errorf("got %v", err)
+	}
+	for _, tolerant := range []bool{true, false} {
+		var fault error
+		_, err := Tolerance(func(err error) bool { fault = err; return tolerant }).DecodeAfter(before, "f", []byte(text+"more: c\n"), new(outsideSpec))
+		if (err == nil) != tolerant || fault != errBroken {
+			t.Errorf("tolerant: %v: %v, asked about %v", tolerant, err, fault)
+		}
 	}
 }
 
