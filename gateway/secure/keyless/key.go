@@ -35,10 +35,21 @@ func ReadKeys(path string) ([]crypto.Signer, error) {
 	return keys, nil
 }
 
+// ErrEncrypted refuses a key that Encrypted is about.
+var ErrEncrypted = errors.New("the key is encrypted with a passphrase, which nobody could type here")
+
+// Encrypted reports whether a block is a private key that takes a passphrase, in PKCS #8 or as OpenSSL wrote them before (RFC 1421 §4.6.1.3).
+func Encrypted(b *pem.Block) bool {
+	return b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != ""
+}
+
 // parseKey reads one block; nil if it is no key.
 func parseKey(b *pem.Block) (crypto.Signer, error) {
 	var key any
 	var err error
+	if Encrypted(b) {
+		return nil, ErrEncrypted
+	}
 	switch b.Type {
 	case "PRIVATE KEY":
 		key, err = x509.ParsePKCS8PrivateKey(b.Bytes)
@@ -46,8 +57,6 @@ func parseKey(b *pem.Block) (crypto.Signer, error) {
 		key, err = x509.ParseECPrivateKey(b.Bytes)
 	case "RSA PRIVATE KEY":
 		key, err = x509.ParsePKCS1PrivateKey(b.Bytes)
-	case "ENCRYPTED PRIVATE KEY":
-		return nil, errors.New("the key is encrypted with a passphrase, which nobody could type here")
 	default:
 		return nil, nil
 	}
