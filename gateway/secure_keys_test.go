@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -163,6 +164,40 @@ func TestTLSStapling(t *testing.T) {
 		eventually(t, "the file's new answer is stapled", func() bool { return stapled("filed.example") != nil })
 		if n := asked.Load(); n != 2 {
 			t.Errorf("the authority was asked %d times", n)
+		}
+	})
+}
+
+// TestTLSStaplingSilent: authorities that do not answer delay nothing: not the proofs of others, not new files, not a reload, not the end.
+func TestTLSStaplingSilent(t *testing.T) {
+	const soon = 5 * time.Second // an authority that is asked has twice that
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		ca := newAuthority(t)
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // connections stay in its queue
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = silent.Close() }()
+		var all []*pair
+		for i := range 4 {
+			all = append(all, ca.issue(fmt.Sprint("silent", i), false, func(c *x509.Certificate) { c.OCSPServer = []string{"http://" + silent.Addr().String()} }, fmt.Sprint(i, ".example")))
+		}
+		site := ca.issue("site", false, nil, "a.example")
+		text := func(watch string) string {
+			return strings.ReplaceAll(certificatesText(t, d, "a", "watch: "+watch, append(all, site)...), ".key'}", ".key', ocsp: fetch}")
+		}
+		began := time.Now()
+		r := startWith(t, text("10ms"))
+		next := ca.issue("site", false, nil, "a.example")
+		r.shows("the new certificate is taken over", "a.example", next)
+		r.reload(text("20ms"))
+		if took := time.Since(began); took > soon {
+			t.Errorf("a new file and a reload took %v", took)
+		}
+		began = time.Now()
+		r.g.current().plan.secure["in"].Close()
+		if took := time.Since(began); took > soon {
+			t.Errorf("the end took %v", took)
 		}
 	})
 }

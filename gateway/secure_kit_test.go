@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,4 +176,28 @@ func (r *rig) handshakes() (sum metrics.TLSCounters) {
 func newSerial(s string) *big.Int {
 	n, _ := new(big.Int).SetString(s, 10)
 	return n
+}
+
+// shownFor is the serial number of the certificate that a client is shown for a name.
+func (r *rig) shownFor(name string) string {
+	r.Helper()
+	c, k := r.dialTLS(&tls.Config{InsecureSkipVerify: true, ServerName: name})
+	defer func() { _ = c.Close() }()
+	return k.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
+// shows waits until clients are shown a certificate.
+func (r *rig) shows(what, name string, p *pair) {
+	r.Helper()
+	eventually(r, what, func() bool { return r.shownFor(name) == p.Leaf.SerialNumber.String() })
+}
+
+// certificatesText is a configuration with certificates; route is the name of its route, by which a reload has something to do.
+func certificatesText(t *testing.T, d DriverName, route, how string, all ...*pair) string {
+	var list []string
+	for _, p := range all {
+		list = append(list, p.yaml())
+	}
+	return fmt.Sprintf("listeners: {in: {address: '127.0.0.1:0', routes: [{name: %s, cluster: out}], tls: {%s, certificates: [%s]}}}\n"+
+		"clusters: {out: {endpoints: ['%s']}}\nruntime: {driver: %s, loops: 1}\n", route, how, strings.Join(list, ", "), replies(t, hello), d)
 }

@@ -17,6 +17,7 @@ const (
 	ocspLimit   = 64 << 10
 	ocspTimeout = 10 * time.Second
 	ocspRetry   = 5 * time.Minute
+	ocspAtOnce  = 8 // authorities that are asked at a time, of a listener
 )
 
 // staple is the proof for one certificate that is asked for, and when to ask again.
@@ -26,6 +27,15 @@ type staple struct {
 	until   time.Time
 	due     time.Time
 	refused string // what was logged last
+}
+
+// answer is what came of asking for a proof.
+type answer struct {
+	of    *staple
+	cert  *certificate
+	raw   []byte
+	until time.Time
+	err   error
 }
 
 // stapled gives the snapshot its proofs: those from files that are good, and those that were fetched.
@@ -103,9 +113,10 @@ func checkProof(c *certificate, raw []byte, now time.Time) (*ocsp.Response, erro
 	return r, nil
 }
 
-// fetchStaples asks for the proofs that are due, and publishes what came.
+// fetchStaples has the proofs that are due asked for, each in a goroutine of its own: an authority that does not answer keeps nothing waiting.
+// What comes of it comes to answered.
 func (s *Server) fetchStaples() {
-	now, changed := time.Now(), false
+	now := time.Now()
 	for _, c := range s.current.Load().certificates {
 		if c.spec.OCSP != FetchOCSP {
 			continue
@@ -115,63 +126,74 @@ func (s *Server) fetchStaples() {
 			st = &staple{serial: serial}
 			s.staples[c.spec.Cert] = st
 		}
-		if now.Before(st.due) {
+		if now.Before(st.due) || s.asking == ocspAtOnce {
 			continue
 		}
-		had := now.Before(st.until)
-		err := st.fetch(c, now)
-		if err != nil && err.Error() != st.refused {
-			st.refused = err.Error()
-			s.log.Warn("no OCSP response, trying again", "listener", s.name, "file", c.spec.Cert, "err", err, "still_stapled", had)
-		}
-		changed = changed || err == nil
-	}
-	if changed {
-		s.current.Store(s.stapled(s.current.Load()))
+		st.due = now.Add(ocspRetry)
+		s.asking++
+		s.ended.Go(func() {
+			a := answer{of: st, cert: c}
+			a.raw, a.until, a.err = fetchProof(s.life, c)
+			s.answers <- a // there is room for all
+		})
 	}
 }
 
-// fetch asks the authority (RFC 6960 appendix A).
-func (st *staple) fetch(c *certificate, now time.Time) error {
-	st.due = now.Add(ocspRetry)
+// answered publishes a proof that came.
+func (s *Server) answered(a answer) {
+	s.asking--
+	now, st := time.Now(), a.of
+	if a.err != nil {
+		if text := a.err.Error(); text != st.refused {
+			st.refused = text
+			s.log.Warn("no OCSP response, trying again", "listener", s.name, "file", a.cert.spec.Cert, "err", a.err, "still_stapled", now.Before(st.until))
+		}
+		return
+	}
+	st.raw, st.until, st.refused = a.raw, a.until, ""
+	st.due = now.Add(st.until.Sub(now) / 2) // early enough to try often before it runs out
+	s.current.Store(s.stapled(s.current.Load()))
+}
+
+// fetchProof asks the authority (RFC 6960 appendix A), and tells until when its answer is good.
+func fetchProof(ctx context.Context, c *certificate) (raw []byte, until time.Time, err error) {
 	if len(c.leaf().OCSPServer) == 0 {
-		return errors.New("the certificate names no OCSP responder")
+		return nil, until, errors.New("the certificate names no OCSP responder")
 	}
 	issuer, err := c.issuer()
 	if err != nil {
-		return err
+		return nil, until, err
 	}
 	question, err := ocsp.CreateRequest(c.leaf(), issuer, nil)
 	if err != nil {
-		return err
+		return nil, until, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), ocspTimeout)
+	ctx, cancel := context.WithTimeout(ctx, ocspTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.leaf().OCSPServer[0], bytes.NewReader(question))
 	if err != nil {
-		return err
+		return nil, until, err
 	}
 	req.Header.Set("Content-Type", "application/ocsp-request")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, until, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, ocspLimit))
+	raw, err = io.ReadAll(io.LimitReader(resp.Body, ocspLimit))
 	if err != nil {
-		return err
+		return nil, until, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the OCSP responder answers %s", resp.Status)
+		return nil, until, fmt.Errorf("the OCSP responder answers %s", resp.Status)
 	}
+	now := time.Now()
 	r, err := checkProof(c, raw, now)
 	if err != nil {
-		return err
+		return nil, until, err
 	}
-	st.raw, st.until, st.refused = raw, r.NextUpdate, ""
-	if st.until.IsZero() {
-		st.until = now.Add(24 * time.Hour)
+	if until = r.NextUpdate; until.IsZero() {
+		until = now.Add(24 * time.Hour)
 	}
-	st.due = now.Add(st.until.Sub(now) / 2) // early enough to try often before it runs out
-	return nil
+	return raw, until, nil
 }

@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -29,12 +30,14 @@ type Server struct {
 	log     *slog.Logger
 	current atomic.Pointer[snapshot]
 	tickets atomic.Pointer[Tickets]
-	stop    chan struct{}
+	life    context.Context // ends with Close
+	end     context.CancelFunc
 	refresh chan struct{} // look at the files now
-	closing sync.Once
 	ended   sync.WaitGroup
 	stamps  []stamp
 	staples map[string]*staple // by the certificate's file
+	asking  int                // authorities that are asked for staples now
+	answers chan answer        // of those
 	refused map[string]string  // what was logged of files with proofs
 
 	challenges *acme.Challenges // nil: none are answered
@@ -58,7 +61,8 @@ type Options struct {
 
 // NewServer loads the certificates. The error names the file.
 func NewServer(spec *Spec, o Options) (*Server, error) {
-	s := &Server{Spec: spec, name: o.Listener, log: o.Log, stop: make(chan struct{}), refresh: make(chan struct{}, 1), staples: map[string]*staple{}, refused: map[string]string{}}
+	s := &Server{Spec: spec, name: o.Listener, log: o.Log, refresh: make(chan struct{}, 1),
+		staples: map[string]*staple{}, answers: make(chan answer, ocspAtOnce), refused: map[string]string{}}
 	if s.tickets.Store(o.Tickets); o.Tickets == nil {
 		s.tickets.Store(newTickets())
 	}
@@ -71,14 +75,14 @@ func NewServer(spec *Spec, o Options) (*Server, error) {
 	}
 	s.stamps = s.look()
 	s.current.Store(s.stapled(first))
-	s.ended.Add(1)
-	go s.keep()
+	s.life, s.end = context.WithCancel(context.Background())
+	s.ended.Go(s.keep)
 	return s, nil
 }
 
-// Close ends the goroutine, once. Loops may go on with what they have.
+// Close ends the goroutine, and those that ask for proofs. Loops may go on with what they have.
 func (s *Server) Close() {
-	s.closing.Do(func() { close(s.stop) })
+	s.end()
 	s.ended.Wait()
 	if s.claim != nil {
 		s.claim.Close()
@@ -125,7 +129,6 @@ const ticked = time.Second
 
 // keep looks after what grows old, until Close.
 func (s *Server) keep() {
-	defer s.ended.Done()
 	tick := time.NewTicker(min(ticked, max(s.Spec.Watch.Std(), 10*time.Millisecond), s.Spec.Tickets.Rotate.Std()))
 	if s.Spec.Watch == 0 {
 		tick.Reset(ticked)
@@ -135,8 +138,10 @@ func (s *Server) keep() {
 	for {
 		s.fetchStaples()
 		select {
-		case <-s.stop:
+		case <-s.life.Done():
 			return
+		case a := <-s.answers:
+			s.answered(a)
 		case <-s.refresh:
 			s.reloadChanged()
 		case now := <-tick.C:
