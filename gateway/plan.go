@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/gateway/inbound"
@@ -94,6 +95,9 @@ func (g *Gateway) resolve(ctx context.Context, p, before *plan) (err error) {
 			}
 			g.log.Warn("a cluster cannot be resolved, its endpoints stay as they are", "cluster", name, "err", err)
 			r = before.resolved[name]
+		}
+		for _, fault := range r.TLS.Faults(time.Now()) {
+			g.log.Warn("servers of a cluster do not take this file's certificates, or are not taken by them; they are used until it holds others", "cluster", name, "err", fault)
 		}
 		r = g.overrides.apply(r, s)
 		if before != nil && before.resolved[name].Same(r) {

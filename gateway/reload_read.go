@@ -33,7 +33,7 @@ func (g *Gateway) read(from *state, c Change) (*Spec, []config.Change, error) {
 			return last.spec, last.changes, nil
 		}
 	}
-	spec, err := from.plan.spec.load(c.Name, c.Text)
+	spec, err := from.plan.spec.load(c.Name, c.Text, from.plan.bears)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -100,7 +100,7 @@ func TestRepeatedRoutes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			next := []byte(strings.Replace(text, c.old, c.new, 1))
 			alone, want := Load("g.yaml", next)
-			after, got := first.load("g.yaml", next)
+			after, got := first.load("g.yaml", next, nil)
 			if fmt.Sprint(got) != fmt.Sprint(want) || (got != nil) != c.fails {
 				t.Fatalf("got %v\nwant %v", got, want)
 			}

@@ -61,6 +61,21 @@ func (g *Gateway) warnUnproven(p *plan) {
 	}
 }
 
+// bears reports whether a configuration may go on with a file that is at fault, since p uses it already, as it is.
+func (p *plan) bears(fault error) bool {
+	for _, s := range p.secure {
+		if s.Bears(fault) {
+			return true
+		}
+	}
+	for _, r := range p.resolved {
+		if r.TLS.Bears(fault) {
+			return true
+		}
+	}
+	return false
+}
+
 // secured is the TLS of a listener; nil if there is none, or no plan.
 func (p *plan) secured(name string) *secure.Server {
 	if p == nil {

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringway/ringway/config"
 	"github.com/ringway/ringway/errs"
+	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/observe/applog"
 	"github.com/ringway/ringway/process"
 )
@@ -46,11 +48,7 @@ func NewService(o ServiceOptions) *Service { return &Service{o: o} }
 
 // Start begins to serve.
 func (s *Service) Start(ctx context.Context, setup process.Setup) (process.Running, error) {
-	load := Load
-	if setup.Held { // another worker serves meanwhile
-		load = LoadBeside
-	}
-	spec, err := load(setup.Config.Name, setup.Config.Bytes)
+	spec, err := loadFor(setup)
 	if err != nil {
 		return process.Running{}, err
 	}
@@ -70,6 +68,21 @@ func (s *Service) Start(ctx context.Context, setup process.Setup) (process.Runni
 		s.log.Info("admin", "address", a)
 	}
 	return s.running(s.g.Running()), nil
+}
+
+// loadFor reads the configuration that a worker starts with.
+func loadFor(setup process.Setup) (spec *Spec, err error) {
+	var bear config.Tolerance
+	if setup.Generation > 1 { // it takes the place of a worker that served, and for which certificates were good that may have expired since
+		bear = secure.Bearable
+	}
+	read := func() { spec, err = new(Spec).load(setup.Config.Name, setup.Config.Bytes, bear) }
+	if setup.Held { // another worker serves meanwhile
+		beside(setup.Config.Bytes, read)
+	} else {
+		read()
+	}
+	return spec, err
 }
 
 // Reload goes over to another configuration.

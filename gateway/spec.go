@@ -192,7 +192,7 @@ func (a *AccessLogSpec) Validate(c *config.Check) {
 }
 
 // Load decodes and checks a configuration.
-func Load(file string, data []byte) (*Spec, error) { return new(Spec).load(file, data) }
+func Load(file string, data []byte) (*Spec, error) { return new(Spec).load(file, data, nil) }
 
 // LoadBeside is Load beside a gateway that runs, maybe another process, which it gives way to.
 func LoadBeside(file string, data []byte) (s *Spec, err error) {
@@ -225,11 +225,11 @@ func LoadProcess(file string, data []byte) (p ProcessSpec, err error) {
 	return part.Process, err
 }
 
-// load decodes and checks a configuration that may repeat much of s, which it then shares. Nobody may change data, s or the result
-// from then on.
-func (s *Spec) load(file string, data []byte) (_ *Spec, err error) {
+// load decodes and checks a configuration that may repeat much of s, which it then shares, but for faults of files that can be borne. Nobody
+// may change data, s or the result from then on.
+func (s *Spec) load(file string, data []byte, bear config.Tolerance) (_ *Spec, err error) {
 	next := new(Spec)
-	next.reading, err = config.DecodeAfter(s.reading, file, data, next)
+	next.reading, err = bear.DecodeAfter(s.reading, file, data, next)
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,10 @@ type ListenFunc func(ctx context.Context, wanted []Wanted) ([]Socket, error)
 
 // Setup is what a Service starts with.
 type Setup struct {
-	Config     Config
-	Generation uint64 // which worker this is
+	Config Config
+	// Generation is which worker this is. The first is 1, and the master ends if that one cannot start: whoever has a higher number takes the
+	// place of one that served.
+	Generation uint64
 	// Held: another worker serves from the same sockets. A Mover accepts nothing until Commit, Abort or Resume says that this one
 	// serves too, so that nobody misses it if it dies before.
 	Held   bool

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -13,6 +15,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/ringway/ringway/gateway/secure/keyless"
 )
 
 // certificate is one that clients are shown. It does not change: a new file or a new proof makes a new one.
@@ -23,7 +27,11 @@ type certificate struct {
 	names  []string        // lower case; a wildcard begins with "*."
 	expiry time.Time
 	proven time.Time // until when the stapled proof is good; zero: without end, or none is stapled
+	sum    sum       // of its file
 }
+
+// sum tells contents of files apart; the zero value is nobody's.
+type sum [sha256.Size]byte
 
 // leaf is the certificate itself.
 func (c *certificate) leaf() *x509.Certificate { return c.shown.Leaf }
@@ -33,6 +41,9 @@ type FileError struct {
 	File string
 	Err  error
 	key  bool
+	// bearable: TLS works with what the file holds, or without it, and only the other side does not take it.
+	bearable bool
+	held     sum // what is in the file
 }
 
 // Error names the file first.
@@ -40,6 +51,14 @@ func (e *FileError) Error() string { return e.File + ": " + e.Err.Error() }
 
 // Unwrap is the reason.
 func (e *FileError) Unwrap() error { return e.Err }
+
+// Bearable reports whether a fault is one of a file that a gateway can serve with nevertheless, such as a certificate that has expired.
+// A start and a reload refuse such files, so that somebody looks. Who takes the place of a gateway that served goes on with them: all that is
+// not about this file is served at least, and the next file is taken over as soon as it is there.
+func Bearable(fault error) bool {
+	f, ok := errors.AsType[*FileError](fault)
+	return ok && f.bearable
+}
 
 func readFile(path string) ([]byte, *FileError) {
 	data, err := os.ReadFile(path)
@@ -53,20 +72,17 @@ func readFile(path string) ([]byte, *FileError) {
 	return data, nil
 }
 
-// loadCertificate reads and checks a certificate and its key.
+// loadCertificate reads and checks a certificate and its key. There is one beside a fault that is bearable.
 func loadCertificate(s *CertificateSpec, now time.Time) (*certificate, *FileError) {
 	data, fault := readFile(s.Cert)
 	if fault != nil {
 		return nil, fault
 	}
 	chain, err := parseChain(data)
-	if err == nil {
-		err = checkLeaf(chain[0], now)
-	}
 	if err != nil {
 		return nil, &FileError{File: s.Cert, Err: err}
 	}
-	c := &certificate{spec: s, names: namesOf(chain[0]), expiry: chain[0].NotAfter}
+	c := &certificate{spec: s, names: namesOf(chain[0]), expiry: chain[0].NotAfter, sum: sha256.Sum256(data)}
 	for _, x := range chain {
 		c.shown.Certificate = append(c.shown.Certificate, x.Raw)
 	}
@@ -76,7 +92,15 @@ func loadCertificate(s *CertificateSpec, now time.Time) (*certificate, *FileErro
 			return nil, fault
 		}
 	}
-	return c, nil
+	return c, c.fault(now)
+}
+
+// fault is why clients do not take the certificate.
+func (c *certificate) fault(now time.Time) *FileError {
+	if err := checkLeaf(c.leaf(), now); err != nil {
+		return &FileError{File: c.spec.Cert, Err: err, bearable: true, held: c.sum}
+	}
+	return nil
 }
 
 // loadKey reads the key of the certificate cert, which is in PEM.
@@ -89,8 +113,11 @@ func loadKey(s *CertificateSpec, cert []byte) (crypto.Signer, *FileError) {
 	pair, err := tls.X509KeyPair(cert, data)
 	if err != nil {
 		msg := strings.TrimPrefix(err.Error(), "tls: ")
-		if strings.Contains(msg, "does not match") {
+		switch {
+		case strings.Contains(msg, "does not match"):
 			msg = "is not the key of the certificate " + s.Cert
+		case holdsEncrypted(data):
+			msg = keyless.ErrEncrypted.Error()
 		}
 		return nil, &FileError{File: s.Key, Err: errors.New(msg), key: true}
 	}
@@ -99,6 +126,19 @@ func loadKey(s *CertificateSpec, cert []byte) (crypto.Signer, *FileError) {
 		return nil, &FileError{File: s.Key, Err: errors.New("holds a key that cannot sign"), key: true}
 	}
 	return signer, nil
+}
+
+// holdsEncrypted reports whether a key in PEM takes a passphrase.
+func holdsEncrypted(data []byte) bool {
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return false
+		}
+		if keyless.Encrypted(block) {
+			return true
+		}
+	}
 }
 
 // parseChain reads the certificates of a PEM file, the first of which is the server's.
@@ -129,16 +169,31 @@ func parseChain(data []byte) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
+// rsaBits is the shortest RSA key that browsers and OpenSSL take of a server.
+const rsaBits = 2048
+
 // checkLeaf reports a certificate that clients would not take.
 func checkLeaf(x *x509.Certificate, now time.Time) error {
+	if err := checkTime(x.NotBefore, x.NotAfter, now); err != nil {
+		return fmt.Errorf("the certificate %w", err)
+	}
+	if len(x.ExtKeyUsage) > 0 && !servesTLS(x) {
+		return errors.New("the certificate is not one for servers (extended key usage)")
+	}
+	if key, ok := x.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < rsaBits {
+		return fmt.Errorf("the certificate has an RSA key of %d bits, and clients take %d at least", key.N.BitLen(), rsaBits)
+	}
+	return nil
+}
+
+// checkTime reports what is not valid now.
+func checkTime(from, until, now time.Time) error {
 	const day = "2006-01-02 15:04 MST"
 	switch {
-	case now.After(x.NotAfter):
-		return fmt.Errorf("the certificate expired at %s", x.NotAfter.UTC().Format(day))
-	case now.Before(x.NotBefore):
-		return fmt.Errorf("the certificate is valid only from %s on", x.NotBefore.UTC().Format(day))
-	case len(x.ExtKeyUsage) > 0 && !servesTLS(x):
-		return errors.New("the certificate is not one for servers (extended key usage)")
+	case now.After(until):
+		return fmt.Errorf("expired at %s", until.UTC().Format(day))
+	case now.Before(from):
+		return fmt.Errorf("is valid only from %s on", from.UTC().Format(day))
 	}
 	return nil
 }
@@ -179,15 +234,51 @@ func ecdsaFirst(a, b *certificate) int {
 	return rank(a) - rank(b)
 }
 
-// loadAuthorities reads the certificates of authorities.
-func loadAuthorities(path string) (*x509.CertPool, *FileError) {
+// authorities are certificates of those who vouch for others.
+type authorities struct {
+	file  string
+	pool  *x509.CertPool
+	from  time.Time // when the first of them becomes valid
+	until time.Time // when the last of them expires
+	sum   sum       // of the file
+}
+
+// loadAuthorities reads the certificates of authorities. There are some beside a fault that is bearable.
+func loadAuthorities(path string, now time.Time) (*authorities, *FileError) {
 	data, fault := readFile(path)
 	if fault != nil {
 		return nil, fault
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
+	a := &authorities{file: path, pool: x509.NewCertPool(), sum: sha256.Sum256(data)}
+	some := false
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		x, err := x509.ParseCertificate(block.Bytes)
+		if block.Type != "CERTIFICATE" || err != nil {
+			continue // lists of many have some that Go does not read
+		}
+		a.pool.AddCert(x)
+		if !some || x.NotBefore.Before(a.from) {
+			a.from = x.NotBefore
+		}
+		if !some || x.NotAfter.After(a.until) {
+			a.until = x.NotAfter
+		}
+		some = true
+	}
+	if !some {
 		return nil, &FileError{File: path, Err: errors.New("holds no certificate in PEM")}
 	}
-	return pool, nil
+	return a, a.fault(now)
+}
+
+// fault is why nobody can be verified by them. Of several, some may be out of date.
+func (a *authorities) fault(now time.Time) *FileError {
+	if err := checkTime(a.from, a.until, now); err != nil {
+		return &FileError{File: a.file, Err: fmt.Errorf("what it holds %w", err), bearable: true, held: a.sum}
+	}
+	return nil
 }

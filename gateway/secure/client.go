@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -33,20 +34,20 @@ func (s *ClientSpec) Validate(c *config.Check) {
 	if s.CA != "" {
 		if !s.Verify {
 			c.At("ca").Errorf("without verify nobody asks which authority a certificate comes from; leave it out")
-		} else if _, err := loadAuthorities(s.CA); err != nil {
-			c.At("ca").Errorf("%v", err)
+		} else if _, err := loadAuthorities(s.CA, time.Now()); err != nil {
+			c.At("ca").Fault(err)
 		}
 	}
 	switch {
 	case (s.Cert == "") != (s.Key == ""):
 		c.Errorf("a certificate needs a key and a key a certificate: give cert and key")
 	case s.Cert != "":
-		if _, _, err := loadClientCertificate(s); err != nil {
+		if _, err := loadClientCertificate(s, time.Now()); err != nil {
 			at := c.At("cert")
 			if err.key {
 				at = c.At("key")
 			}
-			at.Errorf("%v", err)
+			at.Fault(err)
 		}
 	}
 }
@@ -54,37 +55,48 @@ func (s *ClientSpec) Validate(c *config.Check) {
 // LooksOutside says that Validate looks at the files and the clock.
 func (s *ClientSpec) LooksOutside() {}
 
-// loadClientCertificate reads the certificate that servers are shown.
-func loadClientCertificate(s *ClientSpec) (*tls.Certificate, crypto.Signer, *FileError) {
+// ownCertificate is what servers are shown.
+type ownCertificate struct {
+	shown *tls.Certificate
+	key   crypto.Signer
+	sum   sum // of its file
+}
+
+// loadClientCertificate reads the certificate that servers are shown. There is one beside a fault that is bearable.
+func loadClientCertificate(s *ClientSpec, now time.Time) (*ownCertificate, *FileError) {
 	data, fault := readFile(s.Cert)
 	if fault != nil {
-		return nil, nil, fault
+		return nil, fault
 	}
 	chain, err := parseChain(data)
-	if err == nil && time.Now().After(chain[0].NotAfter) {
-		err = fmt.Errorf("the certificate expired at %s", chain[0].NotAfter.UTC().Format(time.RFC3339))
-	}
 	if err != nil {
-		return nil, nil, &FileError{File: s.Cert, Err: err}
+		return nil, &FileError{File: s.Cert, Err: err}
 	}
 	key, fault := loadKey(&CertificateSpec{Cert: s.Cert, Key: s.Key}, data)
 	if fault != nil {
-		return nil, nil, fault
+		return nil, fault
 	}
-	c := &tls.Certificate{Leaf: chain[0]}
+	own := &ownCertificate{shown: &tls.Certificate{Leaf: chain[0]}, key: key, sum: sha256.Sum256(data)}
 	for _, x := range chain {
-		c.Certificate = append(c.Certificate, x.Raw)
+		own.shown.Certificate = append(own.shown.Certificate, x.Raw)
 	}
-	return c, key, nil
+	return own, own.fault(s, now)
+}
+
+// fault is why servers do not take it.
+func (o *ownCertificate) fault(s *ClientSpec, now time.Time) *FileError {
+	if err := checkTime(time.Time{}, o.shown.Leaf.NotAfter, now); err != nil {
+		return &FileError{File: s.Cert, Err: fmt.Errorf("the certificate %w", err), bearable: true, held: o.sum}
+	}
+	return nil
 }
 
 // Client is the TLS of one cluster, shared by the loops. It does not change.
 type Client struct {
 	spec  *ClientSpec
-	roots *x509.CertPool // nil: this machine's
-	own   *tls.Certificate
-	key   crypto.Signer     // of own
-	files [sha256.Size]byte // what was read
+	roots *authorities    // nil: this machine's
+	own   *ownCertificate // nil: none
+	files sum             // what was read
 }
 
 // Same reports whether c and o make connections alike. Either may be nil, for plain ones.
@@ -92,31 +104,55 @@ func (c *Client) Same(o *Client) bool {
 	return c == o || c != nil && o != nil && *c.spec == *o.spec && c.files == o.files
 }
 
-// NewClient loads the files. The error names the file.
+// NewClient loads the files. It takes those that only Validate complains of, which Faults tells. The error names the file.
 func NewClient(spec *ClientSpec) (*Client, error) {
-	c := &Client{spec: spec}
+	c, now := &Client{spec: spec}, time.Now()
 	if spec.CA != "" {
 		var err *FileError
-		if c.roots, err = loadAuthorities(spec.CA); err != nil {
+		if c.roots, err = loadAuthorities(spec.CA, now); c.roots == nil {
 			return nil, err
 		}
 	}
 	if spec.Cert != "" {
 		var err *FileError
-		if c.own, c.key, err = loadClientCertificate(spec); err != nil {
+		if c.own, err = loadClientCertificate(spec, now); c.own == nil {
 			return nil, err
 		}
 	}
-	sum := sha256.New()
+	all := sha256.New()
 	for _, f := range []string{spec.CA, spec.Cert, spec.Key} {
 		if f != "" {
 			data, _ := readFile(f) // it was read just before; if it changed since, it differs from the next
-			sum.Write(data)
+			all.Write(data)
 		}
-		sum.Write([]byte{0})
+		all.Write([]byte{0})
 	}
-	sum.Sum(c.files[:0])
+	all.Sum(c.files[:0])
 	return c, nil
+}
+
+// Faults are why servers do not take what is in use, or would not be taken. c may be nil, for plain connections.
+func (c *Client) Faults(now time.Time) (all []error) {
+	if c == nil {
+		return nil
+	}
+	if c.roots != nil {
+		if fault := c.roots.fault(now); fault != nil {
+			all = append(all, fault)
+		}
+	}
+	if c.own != nil {
+		if fault := c.own.fault(c.spec, now); fault != nil {
+			all = append(all, fault)
+		}
+	}
+	return all
+}
+
+// Bears reports whether a fault is bearable and of what c uses already. c may be nil.
+func (c *Client) Bears(fault error) bool {
+	f, ok := errors.AsType[*FileError](fault)
+	return ok && f.bearable && c != nil && (c.roots != nil && c.roots.sum == f.held || c.own != nil && c.own.sum == f.held)
 }
 
 // sessions is how many sessions are kept for resumption, for each endpoint on each loop: each connection of a pool may get
@@ -143,13 +179,17 @@ func (c *Client) Connector(l *loop.Loop, endpoint string, protocols []string) *C
 	}
 	c.spec.Profile.apply(cfg)
 	if c.spec.Verify {
+		var roots *x509.CertPool
+		if c.roots != nil {
+			roots = c.roots.pool
+		}
 		cfg.VerifyConnection = func(s tls.ConnectionState) error {
-			return verify(l, s.PeerCertificates, x509.VerifyOptions{Roots: c.roots, DNSName: name})
+			return verify(l, s.PeerCertificates, x509.VerifyOptions{Roots: roots, DNSName: name})
 		}
 	}
 	if c.own != nil {
-		own := *c.own
-		own.PrivateKey = &offloaded{publicHalf: publicHalf{c.key.Public()}, loop: l, key: c.key}
+		own := *c.own.shown
+		own.PrivateKey = &offloaded{publicHalf: publicHalf{c.own.key.Public()}, loop: l, key: c.own.key}
 		cfg.Certificates = []tls.Certificate{own}
 	}
 	return &Connector{config: cfg}

@@ -113,6 +113,23 @@ func checkProof(c *certificate, raw []byte, now time.Time) (*ocsp.Response, erro
 	return r, nil
 }
 
+// loadProof reports a file that holds no OCSP response. One that is of another certificate, or too old, is none to refuse: it comes from
+// elsewhere than the certificate, and may come later.
+func loadProof(c *certificate) *FileError {
+	raw, fault := readFile(c.spec.OCSP)
+	if fault != nil {
+		fault.bearable = true // nothing is stapled then
+		return fault
+	}
+	if _, err := ocsp.ParseResponseForCert(raw, c.leaf(), nil); err == nil { // among several
+		return nil
+	}
+	if _, err := ocsp.ParseResponse(raw, nil); err != nil {
+		return &FileError{File: c.spec.OCSP, Err: fmt.Errorf("holds no OCSP response in DER: %w", err), bearable: true}
+	}
+	return nil
+}
+
 // fetchStaples has the proofs that are due asked for, each in a goroutine of its own: an authority that does not answer keeps nothing waiting.
 // What comes of it comes to answered.
 func (s *Server) fetchStaples() {

@@ -18,8 +18,9 @@ import (
 
 // snapshot is all that loops need for handshakes. It never changes.
 type snapshot struct {
-	certificates []*certificate
+	certificates []*certificate // as in the configuration
 	authorities  *x509.CertPool // of clients' certificates; nil: none are asked for
+	vouchers     *authorities   // that those are of
 }
 
 // Server is the TLS of one listener, shared by the loops. A goroutine of it looks after files, ticket keys and proofs.
@@ -32,9 +33,9 @@ type Server struct {
 	tickets atomic.Pointer[Tickets]
 	life    context.Context // ends with Close
 	end     context.CancelFunc
-	refresh chan struct{} // look at the files now
+	refresh chan struct{} // read the files now
 	ended   sync.WaitGroup
-	stamps  []stamp
+	sources []source           // of the certificates, and of the authorities last
 	staples map[string]*staple // by the certificate's file
 	asking  int                // authorities that are asked for staples now
 	answers chan answer        // of those
@@ -59,9 +60,9 @@ type Options struct {
 	Names []string
 }
 
-// NewServer loads the certificates. The error names the file.
+// NewServer loads the certificates. It takes those that only Validate complains of (Bearable), with a warning. The error names the file.
 func NewServer(spec *Spec, o Options) (*Server, error) {
-	s := &Server{Spec: spec, name: o.Listener, log: o.Log, refresh: make(chan struct{}, 1),
+	s := &Server{Spec: spec, name: o.Listener, log: o.Log, refresh: make(chan struct{}, 1), sources: make([]source, len(spec.Certificates)+1),
 		staples: map[string]*staple{}, answers: make(chan answer, ocspAtOnce), refused: map[string]string{}}
 	if s.tickets.Store(o.Tickets); o.Tickets == nil {
 		s.tickets.Store(newTickets())
@@ -73,7 +74,6 @@ func NewServer(spec *Spec, o Options) (*Server, error) {
 	if err := s.claimNames(first, o); err != nil {
 		return nil, fmt.Errorf("listeners.%s.tls.acme: %w", o.Listener, err)
 	}
-	s.stamps = s.look()
 	s.current.Store(s.stapled(first))
 	s.life, s.end = context.WithCancel(context.Background())
 	s.ended.Go(s.keep)
@@ -89,7 +89,7 @@ func (s *Server) Close() {
 	}
 }
 
-// Refresh has the files looked at soon, however seldom that is done otherwise.
+// Refresh has the files read soon, whatever they look like.
 func (s *Server) Refresh() {
 	select {
 	case s.refresh <- struct{}{}:
@@ -102,24 +102,38 @@ func (s *Server) Same(spec *Spec, names []string) bool {
 	return config.Equal(s.Spec, spec) && slices.Equal(s.names, names)
 }
 
+// Bears reports whether a fault is bearable and of what s uses already. It may be called on any goroutine.
+func (s *Server) Bears(fault error) bool {
+	f, ok := errors.AsType[*FileError](fault)
+	if !ok || !f.bearable {
+		return false
+	}
+	now := s.current.Load()
+	return now.vouchers != nil && now.vouchers.sum == f.held || slices.ContainsFunc(now.certificates, func(c *certificate) bool { return c.sum == f.held })
+}
+
 // load reads all files.
 func (s *Server) load() (*snapshot, error) {
-	snap := &snapshot{}
+	snap, now := &snapshot{}, time.Now()
 	var all []error
 	for i := range s.Spec.Certificates {
-		c, err := loadCertificate(&s.Spec.Certificates[i], time.Now())
-		if err != nil {
+		spec := &s.Spec.Certificates[i]
+		s.sources[i].changed(spec.files())
+		c, err := loadCertificate(spec, now)
+		if c == nil {
 			all = append(all, err)
 			continue
 		}
 		snap.certificates = append(snap.certificates, c)
 	}
 	if a := s.Spec.ClientAuth; a != nil {
-		pool, err := loadAuthorities(a.CA)
-		if err != nil {
+		s.sources[len(s.sources)-1].changed([]string{a.CA})
+		v, err := loadAuthorities(a.CA, now)
+		if v == nil {
 			all = append(all, err)
+		} else {
+			snap.authorities, snap.vouchers = v.pool, v
 		}
-		snap.authorities = pool
 	}
 	return snap, errors.Join(all...)
 }
@@ -136,6 +150,7 @@ func (s *Server) keep() {
 	defer tick.Stop()
 	looked := time.Now()
 	for {
+		s.warnAged(time.Now())
 		s.fetchStaples()
 		select {
 		case <-s.life.Done():
@@ -143,11 +158,11 @@ func (s *Server) keep() {
 		case a := <-s.answers:
 			s.answered(a)
 		case <-s.refresh:
-			s.reloadChanged()
+			s.look(true)
 		case now := <-tick.C:
 			if w := s.Spec.Watch.Std(); w > 0 && now.Sub(looked) >= w {
 				looked = now
-				s.reloadChanged()
+				s.look(false)
 			}
 			s.dropStale(now)
 			s.rotate(now)

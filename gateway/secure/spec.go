@@ -54,20 +54,24 @@ func (s *CertificateSpec) Validate(c *config.Check) {
 	if s.Cert == "" || c.Failed() {
 		return
 	}
-	if _, err := loadCertificate(s, time.Now()); err != nil {
+	cert, err := loadCertificate(s, time.Now())
+	if err != nil {
 		at := c.At("cert")
 		if err.key {
 			at = c.At("key")
 		}
-		at.Errorf("%v", err)
+		at.Fault(err)
 		return
 	}
-	if s.OCSP != "" && s.OCSP != FetchOCSP {
-		if _, err := readFile(s.OCSP); err != nil {
-			c.At("ocsp").Errorf("%v", err)
+	if s.filedProof() {
+		if err := loadProof(cert); err != nil {
+			c.At("ocsp").Fault(err)
 		}
 	}
 }
+
+// filedProof reports whether there is a file with the OCSP response.
+func (s *CertificateSpec) filedProof() bool { return s.OCSP != "" && s.OCSP != FetchOCSP }
 
 // LooksOutside says that Validate looks at the files and the clock.
 func (s *CertificateSpec) LooksOutside() {}
@@ -143,12 +147,12 @@ func (s *ClientAuthSpec) Validate(c *config.Check) {
 	if s.CA == "" {
 		return
 	}
-	if _, err := loadAuthorities(s.CA); err != nil {
-		c.At("ca").Errorf("%v", err)
+	if _, err := loadAuthorities(s.CA, time.Now()); err != nil {
+		c.At("ca").Fault(err)
 	}
 }
 
-// LooksOutside says that Validate looks at the file.
+// LooksOutside says that Validate looks at the file and the clock.
 func (s *ClientAuthSpec) LooksOutside() {}
 
 // ClientAuthMode says whether a client needs a certificate.
