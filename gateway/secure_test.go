@@ -103,7 +103,9 @@ func TestTLSNames(t *testing.T) {
 	rsa := ca.issue("rsa", true, nil, "a.example", "www.a.example")
 	wild := ca.issue("wild", false, nil, "*.b.example")
 	exact := ca.issue("exact", false, nil, "x.b.example")
-	list := strings.Join([]string{rsa.yaml(), ec.yaml(), wild.yaml(), exact.yaml()}, ", ")
+	wildRSA := ca.issue("wildrsa", true, nil, "*.b.example")
+	exactRSA := ca.issue("exactrsa", true, nil, "z.b.example")
+	list := strings.Join([]string{rsa.yaml(), ec.yaml(), wildRSA.yaml(), wild.yaml(), exact.yaml(), exactRSA.yaml()}, ", ")
 	onlyRSA := func(c *tls.Config) {
 		c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 	}
@@ -118,7 +120,10 @@ func TestTLSNames(t *testing.T) {
 		{"", nil, ec},
 		{"", onlyRSA, rsa},
 		{"x.b.example", nil, exact},
+		{"x.b.example", onlyRSA, wildRSA}, // which the client can verify, unlike the name's own
 		{"y.b.example", nil, wild},
+		{"y.b.example", onlyRSA, wildRSA},
+		{"z.b.example", nil, exactRSA},
 		{"b.example", nil, ec},
 		{"y.x.b.example", nil, ec},
 		{"unknown", onlyRSA, rsa},

@@ -14,7 +14,7 @@ type offer struct {
 
 // names finds the certificates of a name. A loop has its own, made of a snapshot.
 type names struct {
-	exact    map[string][]*offer
+	exact    map[string][]*offer // those of the name itself, and behind them those that have it by a wildcard
 	wildcard map[string][]*offer // by what follows "*."
 	others   []*offer            // for who asks for none of them
 	refuse   bool                // there is nothing for those
@@ -37,6 +37,14 @@ func newNames(list []*offer, refuse bool) *names {
 			slices.SortStableFunc(l, func(a, b *offer) int { return ecdsaFirst(a.of, b.of) })
 		}
 	}
+	for name, l := range n.exact {
+		for _, o := range n.wild(name) {
+			if !slices.Contains(l, o) {
+				l = append(l, o)
+			}
+		}
+		n.exact[name] = l
+	}
 	if len(list) > 0 {
 		n.others = n.like(list[0], list)
 	}
@@ -55,7 +63,7 @@ func (n *names) like(first *offer, list []*offer) []*offer {
 	return same
 }
 
-// choose gives the certificate for a client.
+// choose gives the certificate for a client: the first that it can verify, or else the first.
 func (n *names) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	list, known := n.of(hello.ServerName)
 	if !known {
@@ -85,12 +93,16 @@ func (n *names) of(name string) ([]*offer, bool) {
 	if list, ok := n.exact[name]; ok {
 		return list, true
 	}
-	if _, below, ok := strings.Cut(name, "."); ok {
-		if list, ok := n.wildcard[below]; ok {
-			return list, true
-		}
+	if list := n.wild(name); list != nil {
+		return list, true
 	}
 	return nil, false
+}
+
+// wild are the certificates that have a name by a wildcard.
+func (n *names) wild(name string) []*offer {
+	_, below, _ := strings.Cut(name, ".")
+	return n.wildcard[below]
 }
 
 // plainName is a server name as certificates have it.
