@@ -200,6 +200,11 @@ func TestTLSPlainHTTP(t *testing.T) {
 		if err != nil || !strings.HasPrefix(answer, "HTTP/1.1 400 ") || !strings.Contains(answer, "this port speaks TLS: use https") {
 			t.Errorf("%q, %v", answer, err)
 		}
+		c = r.dial()
+		c.send("HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+		if answer, err := c.rest(); err != nil || !strings.HasPrefix(answer, "HTTP/1.1 400 ") || !strings.HasSuffix(answer, "\r\n\r\n") {
+			t.Errorf("HEAD is answered by %q, %v", answer, err)
+		}
 		if strings.Contains(answer, "Strict-Transport") {
 			t.Error("the answer to plain HTTP demands TLS for ever (RFC 6797 §7.2 forbids it)")
 		}
@@ -212,7 +217,7 @@ func TestTLSPlainHTTP(t *testing.T) {
 			}
 		}
 		got := r.handshakes().Results
-		if got[metrics.TLSPlainHTTP] != 1 || got[metrics.TLSMalformed]+got[metrics.TLSClientClosed] != 3 {
+		if got[metrics.TLSPlainHTTP] != 2 || got[metrics.TLSMalformed]+got[metrics.TLSClientClosed] != 3 {
 			t.Errorf("results %v", got)
 		}
 	})

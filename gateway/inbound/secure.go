@@ -1,10 +1,13 @@
 package inbound
 
 import (
+	"bytes"
+
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/secure"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/metrics"
+	"github.com/ringway/ringway/proto/http1"
 )
 
 var errPlainHTTP error = errs.New(errs.BadRequest, "plain HTTP on a port for TLS").Public("this port speaks TLS: use https")
@@ -44,6 +47,9 @@ func (s *session) answerPlain(t *loop.Task) {
 	defer s.h.put(r)
 	r.begun(s.h, t)
 	r.in.Reset()
+	if bytes.HasPrefix(s.under.Buffered(), []byte("HEAD ")) {
+		r.in.Method = http1.HEAD // no body may follow
+	}
 	r.refuse(true, errPlainHTTP)
 	s.end(t)
 }
