@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -394,6 +395,65 @@ func TestTLSHandshakeBounds(t *testing.T) {
 		}
 		if got := r.handshakes(); got.Results[metrics.TLSTimeout] != 2 || got.Results[metrics.TLSDone] != 1 || got.Running != 0 {
 			t.Errorf("counted %+v", got)
+		}
+	})
+}
+
+// TestTLSAuthChanged: a client whose session began under another client_auth, or another file of authorities, makes a full handshake.
+func TestTLSAuthChanged(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			ca, before, now := newAuthority(t), newAuthority(t), newAuthority(t)
+			site := ca.issue("site", false, nil, "a.example")
+			mine := before.issue("client", false, nil, "c")
+			both := func(name string, of ...*authority) {
+				var all []byte
+				for _, a := range of {
+					all = append(all, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})...)
+				}
+				ca.write(name, all)
+			}
+			both("clients.pem", before)
+			text := func(extra string) string {
+				return fmt.Sprintf("listeners: {in: {address: '127.0.0.1:0', routes: [{cluster: out}], tls: {watch: 20ms, certificates: [%s]%s}}}\n"+
+					"clusters: {out: {endpoints: ['%s']}}\nruntime: {driver: %s, loops: 1}\n", site.yaml(), extra, replies(t, hello), d)
+			}
+			auth := func(mode string) string {
+				return fmt.Sprintf(", client_auth: {mode: %s, ca: '%s'}", mode, ca.file("clients.pem"))
+			}
+			r := startWith(t, text(""))
+			cfg := ca.trusting("a.example")
+			cfg.MaxVersion, cfg.ClientSessionCache = v, tls.NewLRUClientSessionCache(4)
+			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &mine.Certificate, nil }
+			served := func(what string, want bool) {
+				t.Helper()
+				c, k, err := r.shake(cfg)
+				if err != nil {
+					t.Fatalf("%x, %s: %v", v, what, err)
+				}
+				defer func() { _ = c.Close() }()
+				c.hello()
+				if got := k.ConnectionState().DidResume; got != want {
+					t.Errorf("%x, %s: resumed: %v", v, what, got)
+				}
+			}
+			served("first", false)
+			for _, mode := range []string{"optional", "require"} {
+				r.reload(text(auth(mode)))
+				served("changed to "+mode, false)
+				served(mode, true)
+			}
+			mine = now.issue("client", false, nil, "c")
+			both("clients.pem", now)
+			eventually(t, "the new authority is trusted", func() bool {
+				fresh := cfg.Clone()
+				fresh.ClientSessionCache = nil
+				return ask(r, fresh) == nil
+			})
+			served("another authority", false)
+			served("another authority again", true)
+			r.reload(text(""))
+			served("changed to none", false)
 		}
 	})
 }

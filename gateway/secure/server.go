@@ -2,7 +2,6 @@ package secure
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,8 +18,7 @@ import (
 // snapshot is all that loops need for handshakes. It never changes.
 type snapshot struct {
 	certificates []*certificate // as in the configuration
-	authorities  *x509.CertPool // of clients' certificates; nil: none are asked for
-	vouchers     *authorities   // that those are of
+	authorities  *authorities   // of clients' certificates; nil: none are asked for
 }
 
 // Server is the TLS of one listener, shared by the loops. A goroutine of it looks after files, ticket keys and proofs.
@@ -109,7 +107,7 @@ func (s *Server) Bears(fault error) bool {
 		return false
 	}
 	now := s.current.Load()
-	return now.vouchers != nil && now.vouchers.sum == f.held || slices.ContainsFunc(now.certificates, func(c *certificate) bool { return c.sum == f.held })
+	return now.authorities != nil && now.authorities.sum == f.held || slices.ContainsFunc(now.certificates, func(c *certificate) bool { return c.sum == f.held })
 }
 
 // load reads all files.
@@ -132,7 +130,7 @@ func (s *Server) load() (*snapshot, error) {
 		if v == nil {
 			all = append(all, err)
 		} else {
-			snap.authorities, snap.vouchers = v.pool, v
+			snap.authorities = v
 		}
 	}
 	return snap, errors.Join(all...)

@@ -147,10 +147,10 @@ func (t *Terminator) current() *tls.Config {
 	}
 	spec.Profile.apply(c)
 	if spec.Tickets.Enabled {
-		c.SetSessionTicketKeys(tickets.Keys)
+		c.SetSessionTicketKeys(tickets.under(spec.ClientAuth, snap.authorities))
 	}
 	if snap.authorities != nil {
-		askClients(c, t.n.Loop, spec.ClientAuth.Mode, snap.authorities)
+		askClients(c, t.n.Loop, spec.ClientAuth.Mode, snap.authorities.pool)
 	}
 	t.seen, t.tickets, t.config = snap, tickets, c
 	return c

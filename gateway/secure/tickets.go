@@ -1,7 +1,9 @@
 package secure
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -28,6 +30,23 @@ func newTickets() *Tickets { return &Tickets{[]TicketKey{newTicketKey()}, time.N
 
 // Tickets are the keys in use, for whoever takes over.
 func (s *Server) Tickets() *Tickets { return s.tickets.Load() }
+
+// under are the keys as tickets are encrypted with them while clients are asked for certificates so; authorities is nil where they are
+// not. A session is resumed only under what it began under, since in TLS 1.3 it cannot be refused in a way that makes the client
+// come again without it: with other keys its ticket is one that nobody knows, and costs a full handshake.
+func (t *Tickets) under(s *ClientAuthSpec, a *authorities) []TicketKey {
+	if a == nil {
+		return t.Keys
+	}
+	keys := make([]TicketKey, len(t.Keys))
+	for i, k := range t.Keys {
+		mac := hmac.New(sha256.New, k[:])
+		mac.Write(a.sum[:])
+		mac.Write([]byte(s.Mode))
+		mac.Sum(keys[i][:0])
+	}
+	return keys
+}
 
 // errTickets refuses keys that cannot be anybody's.
 var errTickets = errors.New("secure: not one to three ticket keys")

@@ -72,8 +72,8 @@ func (s *Server) look(all bool) {
 		source := &s.sources[len(s.sources)-1]
 		if source.changed([]string{a.CA}) || source.failed || all {
 			fresh, fault := loadAuthorities(a.CA, now)
-			if same := fresh != nil && fresh.sum == old.vouchers.sum; s.use(source, same, fault) {
-				next.authorities, next.vouchers = fresh.pool, fresh
+			if same := fresh != nil && fresh.sum == old.authorities.sum; s.use(source, same, fault) {
+				next.authorities = fresh
 				differs = differs || !same
 			}
 		}
@@ -120,7 +120,7 @@ func (s *Server) warnAged(now time.Time) {
 	for i, c := range snap.certificates {
 		warn(&s.sources[i], c.fault(now), "clients do not take this certificate; it is shown until its file holds another")
 	}
-	if v := snap.vouchers; v != nil {
+	if v := snap.authorities; v != nil {
 		warn(&s.sources[len(s.sources)-1], v.fault(now), "no client's certificate is accepted by these authorities; they are asked for until the file holds others")
 	}
 }
