@@ -114,7 +114,7 @@ func (h *Handler) SetAccess(p *accesslog.Producer) { h.access = p }
 func (h *Handler) accept(d *Door, c *conn.Conn) {
 	h.Counters.Accepted++
 	h.Counters.Active++
-	s := &session{h: h, c: c, under: c, door: d, shake: h.terms.tls}
+	s := &session{h: h, c: c, under: c, door: d, shake: h.terms.tls, since: h.n.Loop.Now()}
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
 	if h.terms.proxies != nil {

@@ -86,7 +86,7 @@ func (h *Handler) receive(fd int32, unix bool, state *handover.Client, shake *se
 func (h *Handler) arrive(c *conn.Conn) *session {
 	h.Counters.Accepted++
 	h.Counters.Active++
-	s := &session{h: h, c: c, under: c, door: h.gate.Enter()}
+	s := &session{h: h, c: c, under: c, door: h.gate.Enter(), since: h.n.Loop.Now()}
 	h.sessions[s] = struct{}{}
 	c.OnClosed = s.closed
 	return s
@@ -152,6 +152,7 @@ func (s *session) back() {
 		return
 	}
 	s.under.Reattach()
+	s.since = s.h.n.Loop.Now() // nobody heard the client meanwhile
 	s.rest()
 	if len(s.c.Buffered()) > 0 || s.c.Err() != nil {
 		s.Readable(s.under)

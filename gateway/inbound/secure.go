@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/ringway/ringway/errs"
 	"github.com/ringway/ringway/gateway/secure"
@@ -20,7 +21,7 @@ func (s *session) isSecure(t *loop.Task) bool {
 		s.answerPlain(t)
 		return false
 	}
-	c, info := s.shake.Handshake(t, s.under)
+	c, info := s.shake.Handshake(t, s.under, s.shakeLeft())
 	s.shake = nil
 	if c == nil {
 		return false
@@ -52,6 +53,11 @@ func (s *session) answerPlain(t *loop.Task) {
 	}
 	r.refuse(true, errPlainHTTP)
 	s.end(t)
+}
+
+// shakeLeft is what is left of the client's time for the handshake.
+func (s *session) shakeLeft() time.Duration {
+	return s.shake.Timeout() - time.Duration(s.h.n.Loop.Now()-s.since)
 }
 
 // leftEarly notes a client that left before its handshake.

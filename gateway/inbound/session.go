@@ -44,6 +44,7 @@ type session struct {
 	pinned   bool               // it carries a tunnel that never can be
 	tunnel   *tunnel            // what it has become after an upgrade; it counts as active then
 	requests int
+	since    int64          // when its time for a handshake began: as it came, or when the PROXY header had come
 	client   netip.AddrPort // who opened the connection, or whom the PROXY header names
 	peer     []byte         // the client's address as text
 	peerBuf  [48]byte
@@ -75,7 +76,7 @@ func (s *session) silence() time.Duration {
 	case s.header:
 		most = s.h.terms.times.proxy
 	case s.shake != nil:
-		most = s.shake.Timeout()
+		most = max(s.shakeLeft(), 1)
 	case s.h.draining: // the last response went out just before, or the handshake has ended
 		return s.h.patience
 	}
@@ -175,7 +176,7 @@ func (s *session) readProxy() bool {
 		s.c.Abort()
 		return false
 	}
-	s.header, s.client = false, e.Source
+	s.header, s.client, s.since = false, e.Source, s.h.n.Loop.Now()
 	if len(s.c.Buffered()) == 0 && s.c.Err() == nil {
 		s.rest()
 		return false

@@ -185,7 +185,7 @@ func (s *TicketSpec) Validate(c *config.Check) {
 
 // HandshakeSpec bounds handshakes.
 type HandshakeSpec struct {
-	Timeout    config.Duration `yaml:"timeout" doc:"From the connection to the end of its handshake."`
+	Timeout    config.Duration `yaml:"timeout" doc:"From the connection, or the PROXY header at its start, to the end of its handshake."`
 	Concurrent int             `yaml:"concurrent" doc:"Handshakes at a time, over all loops; the next ones wait."`
 }
 

@@ -60,24 +60,24 @@ func (t *Terminator) Count(c *metrics.TLSCounters) {
 	t.counters = c
 }
 
-// Timeout is how long a client may take from its connection to the end of the handshake.
+// Timeout is how long a client may take from its connection, or from the PROXY header at its start, to the end of the handshake.
 func (t *Terminator) Timeout() time.Duration { return t.server.Spec.Handshake.Timeout.Std() }
 
-// Handshake makes a connection that has sent something TLS, in a task. If that fails the reason has been counted and logged,
-// and the connection is closed.
-func (t *Terminator) Handshake(task *loop.Task, c *conn.Conn) (*conn.TLS, *Info) {
+// Handshake makes a connection that has sent something TLS, in a task, within what is left of the client's time. If that fails the
+// reason has been counted and logged, and the connection is closed.
+func (t *Terminator) Handshake(task *loop.Task, c *conn.Conn, left time.Duration) (*conn.TLS, *Info) {
 	start := t.n.Loop.Now()
 	peer := c.Remote()
 	t.counters.Running++
 	defer func() { t.counters.Running-- }()
 	var s *conn.TLS
-	err := loop.Timeout(task, t.Timeout(), func() error {
+	err := loop.Timeout(task, left, func() error {
 		if err := t.slots.Acquire(task, 1); err != nil {
 			return err
 		}
 		defer t.slots.Release(1)
 		c.SetReadTimeout(0)
-		c.SetWriteTimeout(t.Timeout())
+		c.SetWriteTimeout(max(left, 1))
 		s = conn.NewTLSServer(c, t.current())
 		return s.Handshake()
 	})
