@@ -92,8 +92,8 @@ type TLS struct {
 	tc      *tls.Conn
 	client  bool
 	watcher Watcher
-	shaking bool // the handshake goes on: its one task may wait in the transport's reads
-	up      bool // the handshake has succeeded
+	shake   *handshake // while it goes on: its one task may wait in the transport's reads
+	up      bool       // the handshake has succeeded
 	closed  bool
 
 	in     *buf.Block // plaintext; Len is its end
@@ -135,29 +135,6 @@ func newTLS(c *Conn) *TLS {
 	t := &TLS{c: c}
 	t.out = t.one[:0]
 	return t
-}
-
-// Handshake runs the handshake in the task that calls it, until the deadlines for reading and writing. No other task may
-// use the connection meanwhile, but Close and Abort end it. After a failure the alert is on its way, and the connection is
-// to be closed.
-func (t *TLS) Handshake() error {
-	t.shaking = true
-	err := t.takeTurn()
-	if err == nil && !t.closed {
-		err = t.tc.Handshake()
-	}
-	t.shaking = false
-	if t.closed {
-		t.release()
-		return net.ErrClosed
-	}
-	if flushed := t.handOver(); err == nil {
-		err = flushed
-	}
-	if t.up = err == nil; t.up {
-		t.lends = insideTLS.known && insideTLS.settle(t.tc)
-	}
-	return err
 }
 
 // State tells of the handshake: versions, names, certificates. It makes a copy, which is not cheap.

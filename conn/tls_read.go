@@ -52,7 +52,7 @@ func (t *TLS) Arm() {
 // Readable takes received bytes when no task waits for them. Not all of them carry plaintext: a part of a record does not,
 // nor does a KeyUpdate.
 func (t *TLS) Readable(*Conn) {
-	if t.shaking {
+	if t.shake != nil {
 		return // its task looks for itself
 	}
 	if t.in == nil && t.err == nil {
@@ -128,7 +128,7 @@ func (t *TLS) dropPlaintext() {
 // no room for another record. It reads on only while there is room for what crypto/tls may want to say about it.
 func (t *TLS) pull() {
 	t.stalled = false
-	for t.err == nil && !t.Closed() && !t.shaking && (len(t.c.Buffered()) > 0 || t.c.Err() != nil) {
+	for t.err == nil && !t.Closed() && t.shake == nil && (len(t.c.Buffered()) > 0 || t.c.Err() != nil) {
 		if !t.roomToReply() {
 			t.stalled = true
 			break

@@ -26,24 +26,14 @@ var errWouldBlock net.Error = wouldBlock{}
 func (k *tlsTransport) Loop() *loop.Loop { return k.c.n.Loop }
 
 // Read gives what has been received, no more than the rest of one record: crypto/tls then never holds a record that
-// nobody knows of. In a handshake it waits, for then no other task can want crypto/tls's locks.
+// nobody knows of. In a handshake it waits (awaitPeer), for then no other task can want crypto/tls's locks.
 func (k *tlsTransport) Read(p []byte) (int, error) {
 	t := (*TLS)(k)
-	if t.shaking {
-		if err := t.handOver(); err != nil {
+	if t.shake != nil {
+		if err := t.awaitPeer(); err != nil {
 			return 0, err
 		}
-		if len(t.c.Buffered()) == 0 {
-			if _, err := t.c.ReadBuf(); err != nil {
-				return 0, err
-			}
-			if err := t.takeTurn(); err != nil {
-				return 0, err
-			}
-		}
-		if _, err := t.c.ReadBuf(); err != nil { // it may have been closed meanwhile
-			return 0, err
-		}
+		return t.feed(p), nil
 	} else if t.lent {
 		return 0, errWouldBlock // one record at a time
 	} else if len(t.c.Buffered()) == 0 {
@@ -54,12 +44,6 @@ func (k *tlsTransport) Read(p []byte) (int, error) {
 		return 0, errWouldBlock
 	}
 	return t.feed(p), nil
-}
-
-// takeTurn waits until the handshake may go on to what costs much.
-func (t *TLS) takeTurn() error {
-	n := t.c.n
-	return n.handshakes.Await(n.Loop.Current())
 }
 
 // feed moves received bytes into p, up to the end of the record that they belong to.

@@ -177,7 +177,7 @@ func (t *TLS) giveUp() {
 // push hands over what crypto/tls said unasked, without waiting: at once, or by a task of its own when something is in
 // flight. Who holds the lock does it anyway.
 func (t *TLS) push() {
-	if len(t.out) == 0 || t.flushing || t.shaking || t.closed || !t.lock.TryLock() {
+	if len(t.out) == 0 || t.flushing || t.shake != nil || t.closed || !t.lock.TryLock() {
 		return
 	}
 	t.lock.Unlock()

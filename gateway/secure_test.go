@@ -371,29 +371,47 @@ func TestTLSResumption(t *testing.T) {
 	})
 }
 
-// TestTLSHandshakeBounds: who does not end the handshake in time is let go, and more than are allowed at a time wait.
+// TestTLSHandshakeBounds: who does not end the handshake in time is let go, and takes no turn from others before. The time runs from the
+// connection, not from its first byte.
 func TestTLSHandshakeBounds(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d DriverName) {
 		ca := newAuthority(t)
 		site := ca.issue("site", false, nil, "a.example")
-		r := startTLS(t, d, "certificates: ["+site.yaml()+"], handshake: {timeout: 1s, concurrent: 1}")
-		silent, slow := r.dial(), r.dial()
-		slow.send("\x16\x03\x01")
-		eventually(t, "the slow one has its turn", func() bool { return r.handshakes().Running == 1 })
-		time.Sleep(400 * time.Millisecond) // it must go long before this one's own time is up
-		start := time.Now()
-		c, _ := r.dialTLS(ca.trusting("a.example")) // behind the slow one
-		if waited := time.Since(start); waited < 100*time.Millisecond {
-			t.Errorf("it was served after %v, beside another handshake", waited)
+		r := startTLS(t, d, "certificates: ["+site.yaml()+"], handshake: {timeout: 2s, concurrent: 1}")
+		const idlers = 20
+		ends := make(chan string, idlers+2)
+		open := func(name string) *client {
+			c := r.dial()
+			go func() {
+				_, _ = io.Copy(io.Discard, c.Conn)
+				ends <- name
+			}()
+			return c
 		}
+		late := open("late")
+		for range idlers {
+			c := open("idle")
+			c.send("\x16\x03\x01\x02\x00\x01")
+		}
+		eventually(t, "they have begun", func() bool { return r.handshakes().Running == idlers })
+		c, _ := r.dialTLS(ca.trusting("a.example"))
 		c.hello()
-		_ = c.Close()
-		for _, x := range []*client{silent, slow} {
-			if _, err := x.rest(); err != nil && !isReset(err) {
-				t.Error(err)
-			}
+		if n := r.handshakes().Running; n != idlers {
+			t.Errorf("it was served beside %d handshakes", n)
 		}
-		if got := r.handshakes(); got.Results[metrics.TLSTimeout] != 2 || got.Results[metrics.TLSDone] != 1 || got.Running != 0 {
+		_ = c.Close()
+		time.Sleep(500 * time.Millisecond) // so that the next ones' time is over long after theirs
+		open("silent")
+		time.Sleep(500 * time.Millisecond)
+		late.send("\x16")
+		var order []string
+		for range idlers + 2 {
+			order = append(order, <-ends)
+		}
+		if order[len(order)-1] != "silent" {
+			t.Errorf("they were let go in this order: %v", order)
+		}
+		if got := r.handshakes(); got.Results[metrics.TLSTimeout] != idlers+2 || got.Results[metrics.TLSDone] != 1 || got.Running != 0 {
 			t.Errorf("counted %+v", got)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ringway/ringway/config"
+	"github.com/ringway/ringway/conn"
 	"github.com/ringway/ringway/loop"
 	"github.com/ringway/ringway/observe/metrics"
 )
@@ -103,6 +104,7 @@ func TestResultOf(t *testing.T) {
 	}{
 		{os.ErrDeadlineExceeded, metrics.TLSTimeout},
 		{loop.ErrTimeout, metrics.TLSTimeout},
+		{conn.ErrNoSlot, metrics.TLSOverloaded},
 		{errNoCertificate, metrics.TLSClientCertificate},
 		{fmt.Errorf("handshake: %w", &CertificateError{Rule: "expired", Err: io.EOF}), metrics.TLSClientCertificate},
 		{loop.ErrOffloadFull, metrics.TLSOverloaded},

@@ -186,7 +186,7 @@ func (s *TicketSpec) Validate(c *config.Check) {
 // HandshakeSpec bounds handshakes.
 type HandshakeSpec struct {
 	Timeout    config.Duration `yaml:"timeout" doc:"From the connection, or the PROXY header at its start, to the end of its handshake."`
-	Concurrent int             `yaml:"concurrent" doc:"Handshakes at a time, over all loops; the next ones wait."`
+	Concurrent int             `yaml:"concurrent" doc:"Handshakes at work at a time, over all loops; the next ones wait. One that waits for its client is not at work."`
 }
 
 // SetDefaults fills in 10 s and 1,024 handshakes.

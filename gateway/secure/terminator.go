@@ -39,9 +39,9 @@ type Terminator struct {
 	server   *Server
 	n        *conn.Net
 	report   *reporter
-	slots    *loop.Semaphore
-	patient  int // handshakes that may wait for a certificate on demand at a time
-	waiting  int // those that do
+	slots    *loop.Semaphore // for handshakes that are at work
+	patient  int             // handshakes that may wait for a certificate on demand at a time
+	waiting  int             // those that do
 	seen     *snapshot
 	tickets  *Tickets // that config has
 	config   *tls.Config
@@ -70,22 +70,15 @@ func (t *Terminator) Handshake(task *loop.Task, c *conn.Conn, left time.Duration
 	peer := c.Remote()
 	t.counters.Running++
 	defer func() { t.counters.Running-- }()
-	var s *conn.TLS
-	err := loop.Timeout(task, left, func() error {
-		if err := t.slots.Acquire(task, 1); err != nil {
-			return err
-		}
-		defer t.slots.Release(1)
-		c.SetReadTimeout(0)
-		c.SetWriteTimeout(max(left, 1))
-		s = conn.NewTLSServer(c, t.current())
-		return s.Handshake()
-	})
+	c.SetReadTimeout(0)
+	c.SetWriteTimeout(max(left, 1))
+	s := conn.NewTLSServer(c, t.current())
+	err := loop.Timeout(task, left, func() error { return s.HandshakeWithin(t.slots) })
 	if err != nil {
 		result := resultOf(err)
 		t.counters.Results[result]++
 		t.report.handshake(t.n.Loop.Now(), result, err, "peer", peer)
-		if s == nil || task.Cause() != nil {
+		if task.Cause() != nil {
 			c.Abort()
 		} else {
 			_ = s.Close()
@@ -188,6 +181,8 @@ func resultOf(err error) metrics.TLSResult {
 	var op *net.OpError
 	msg := err.Error()
 	switch {
+	case errors.Is(err, conn.ErrNoSlot):
+		return metrics.TLSOverloaded
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return metrics.TLSTimeout
 	case errors.As(err, new(*CertificateError)):

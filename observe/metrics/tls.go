@@ -15,7 +15,7 @@ const (
 	TLSUnknownName                 // no certificate for the server name
 	TLSClientCertificate           // the client's certificate was missing or not accepted
 	TLSKeyFailed                   // the key could not sign: a key server that does not answer, for one
-	TLSOverloaded                  // memory or the pool for signatures was short
+	TLSOverloaded                  // memory, the pool for signatures or the handshakes at a time were short
 	TLSFailed                      // anything else
 	tlsResults                     // the number of results
 )

@@ -1,0 +1,77 @@
+package conn
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ringway/ringway/loop"
+)
+
+// TestHandshakeSlots: a handshake has a slot while it is at work and none while it waits for the peer, and gives it back however it ends.
+func TestHandshakeSlots(t *testing.T) {
+	eachTLS(t, func(e *env, version uint16) {
+		e.run(func(t *loop.Task) {
+			slots := loop.NewSemaphore(1)
+			cfg := serverConfig(version)
+			worked := 0
+			cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if worked++; slots.Free() != 0 {
+					failf("it is at work without a slot")
+				}
+				must(e.l.Current().Offload(func() error { return nil })) // as a signature
+				c := testCertificate()
+				return &c, nil
+			}
+			hello := clientHello()
+			var idle []*TLS
+			var peers []net.Conn
+			var all []loop.Handle
+			for range 5 { // of which some wait amid the first flight, and some for the second
+				c, peer := e.stranger(t)
+				s := NewTLSServer(c, cfg)
+				part := hello[:6]
+				if len(idle)%2 == 0 {
+					part = hello
+				}
+				must(t.Offload(func() error { _, err := peer.Write(part); return err }))
+				idle, peers = append(idle, s), append(peers, peer)
+				all = append(all, e.spawn("idle", func(*loop.Task) { _ = s.HandshakeWithin(slots) }))
+			}
+			e.until(t, "all wait for their peers", func() bool { return worked == 3 && slots.Free() == 1 })
+			c, peer := e.stranger(t)
+			s, k := NewTLSServer(c, cfg), tls.Client(peer, clientConfig())
+			shaken := make(chan error, 1)
+			go func() { shaken <- k.Handshake() }()
+			s.SetReadTimeout(patience)
+			must(s.HandshakeWithin(slots))
+			must(t.Offload(func() error { return <-shaken }))
+			if worked != 4 || slots.Free() != 1 {
+				failf("%d were at work, %d slots are free", worked, slots.Free())
+			}
+			must(slots.Acquire(t, 1)) // now nobody gets on
+			late, lateHello := peers[1], hello[6:]
+			must(t.Offload(func() error { _, err := late.Write(lateHello); return err }))
+			c2, peer2 := e.stranger(t)
+			s2 := NewTLSServer(c2, cfg)
+			if err := loop.Timeout(t, 5*time.Millisecond, func() error { return s2.HandshakeWithin(slots) }); err != ErrNoSlot {
+				failf("without a slot the handshake ends with %v", err)
+			}
+			if worked != 4 {
+				failf("%d were at work", worked)
+			}
+			slots.Release(1)
+			e.until(t, "the late one gets on", func() bool { return worked == 5 })
+			for _, p := range append(peers, peer2) {
+				_ = p.Close()
+			}
+			join(t, all...)
+			if slots.Free() != 1 {
+				failf("a slot is lost")
+			}
+			_ = k.NetConn().Close()
+			e.closeTLS(t, append(idle, s, s2)...)
+		})
+	})
+}
