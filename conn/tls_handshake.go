@@ -8,13 +8,26 @@ import (
 	"github.com/ringway/ringway/loop"
 )
 
-// ErrNoSlot says that the time for a handshake was over before it had one of the slots.
-var ErrNoSlot = errors.New("too many handshakes are at work")
+// tlsFlight is the most that a client may send in one flight of its handshake, headers included. A ClientHello with keys for everything
+// takes a few KiB, and so does a certificate with those of its authorities. They are parsed on the loop, for which nothing of
+// crypto/tls can be had elsewhere, and that would take a chain of 256 KiB, which holds a loop for 10 to 35 ms.
+const tlsFlight = 32 << 10
+
+// tlsTicket is how much more its first flight may have: the ticket of a session holds the chain of certificates, too.
+const tlsTicket = 8 << 10
+
+var (
+	// ErrTLSFlight says that a client had more to say at once in its handshake than is read.
+	ErrTLSFlight = errors.New("the client's flight in the handshake is longer than 32 KiB")
+	// ErrNoSlot says that the time for a handshake was over before it had one of the slots.
+	ErrNoSlot = errors.New("too many handshakes are at work")
+)
 
 // handshake is what a connection has more while its handshake goes on.
 type handshake struct {
-	slots *loop.Semaphore // nil: it needs none
-	holds bool            // one of them
+	slots  *loop.Semaphore // nil: it needs none
+	holds  bool            // one of them
+	flight int             // bytes that were taken of the peer's flight; it begins below nought where more are free
 }
 
 // Handshake runs the handshake in the task that calls it, until the deadlines for reading and writing. No other task may
@@ -25,7 +38,7 @@ func (t *TLS) Handshake() error { return t.HandshakeWithin(nil) }
 // HandshakeWithin is Handshake with one of slots while it is at work, and without while it waits for the peer, so that one that is silent
 // takes none from others. The wait for a slot is bounded by the task's Timeouts: ErrNoSlot says that one ended it.
 func (t *TLS) HandshakeWithin(slots *loop.Semaphore) error {
-	err := t.shakeHands(&handshake{slots: slots})
+	err := t.shakeHands(&handshake{slots: slots, flight: -tlsTicket})
 	if t.closed {
 		t.release()
 		return net.ErrClosed
@@ -76,6 +89,9 @@ func (t *TLS) takeTurn() error {
 // awaitPeer returns when there are bytes of the peer that the handshake may go on with. While it waits it has no slot.
 func (t *TLS) awaitPeer() error {
 	h := t.shake
+	if len(t.out) > 0 {
+		h.flight = 0 // what comes now is the answer
+	}
 	if len(t.out) > 0 || len(t.c.Buffered()) == 0 {
 		h.leave()
 		if err := t.handOver(); err != nil {
@@ -88,6 +104,17 @@ func (t *TLS) awaitPeer() error {
 			return err
 		}
 	}
+	if !t.client && h.flight == tlsFlight {
+		return ErrTLSFlight
+	}
 	_, err := t.c.ReadBuf() // it may have been closed meanwhile
 	return err
+}
+
+// bounded is what of p may be filled with the peer's flight.
+func (t *TLS) bounded(p []byte) []byte {
+	if t.client {
+		return p
+	}
+	return p[:min(len(p), tlsFlight-t.shake.flight)]
 }

@@ -75,3 +75,51 @@ func TestHandshakeSlots(t *testing.T) {
 		})
 	})
 }
+
+// TestHandshakeFlight: a client may send so much in a flight of its handshake, and no more. A server may.
+func TestHandshakeFlight(t *testing.T) {
+	one := testCertificate()
+	chain := func(size int) tls.Certificate {
+		c := one
+		for n := len(c.Certificate[0]); n < size; n += len(c.Certificate[0]) {
+			c.Certificate = append(c.Certificate, c.Certificate[0])
+		}
+		return c
+	}
+	for _, test := range []struct {
+		name  string
+		bytes int
+		err   error
+	}{{"short", tlsFlight * 3 / 4, nil}, {"long", tlsFlight * 5 / 4, ErrTLSFlight}} {
+		t.Run(test.name, func(t *testing.T) {
+			eachTLS(t, func(e *env, version uint16) {
+				e.run(func(t *loop.Task) {
+					c, peer := e.stranger(t)
+					cfg, kcfg := serverConfig(version), clientConfig()
+					cfg.ClientAuth = tls.RequestClientCert
+					kcfg.Certificates = []tls.Certificate{chain(test.bytes)}
+					s, k := NewTLSServer(c, cfg), tls.Client(peer, kcfg)
+					go func() { _ = k.Handshake() }()
+					s.SetReadTimeout(patience)
+					if err := s.Handshake(); err != test.err {
+						failf("a client's flight of %d bytes ends with %v", test.bytes, err)
+					}
+					e.closeTLS(t, s)
+					_ = peer.Close()
+
+					c, peer = e.stranger(t)
+					cfg = serverConfig(version)
+					cfg.Certificates = []tls.Certificate{chain(test.bytes)}
+					shaken := make(chan error, 1)
+					go func() { shaken <- tls.Server(peer, cfg).Handshake() }()
+					s = NewTLSClient(c, clientConfig())
+					s.SetReadTimeout(patience)
+					must(s.Handshake())
+					must(t.Offload(func() error { return <-shaken }))
+					e.closeTLS(t, s)
+					_ = peer.Close()
+				})
+			})
+		})
+	}
+}

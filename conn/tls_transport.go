@@ -33,7 +33,9 @@ func (k *tlsTransport) Read(p []byte) (int, error) {
 		if err := t.awaitPeer(); err != nil {
 			return 0, err
 		}
-		return t.feed(p), nil
+		n := t.feed(t.bounded(p))
+		t.shake.flight += n
+		return n, nil
 	} else if t.lent {
 		return 0, errWouldBlock // one record at a time
 	} else if len(t.c.Buffered()) == 0 {

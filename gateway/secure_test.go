@@ -476,6 +476,46 @@ func TestTLSAuthChanged(t *testing.T) {
 	})
 }
 
+// TestTLSLongChain: a chain of certificates that is longer than any of use ends the handshake.
+func TestTLSLongChain(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		ca := newAuthority(t)
+		site, mine := ca.issue("site", false, nil, "a.example"), ca.issue("client", false, nil, "c")
+		r := startTLS(t, d, fmt.Sprintf("certificates: [%s], client_auth: {mode: optional, ca: '%s'}", site.yaml(), ca.file("ca.pem")))
+		cfg := ca.trusting("a.example")
+		long := mine.Certificate
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &long, nil }
+		for range 10 {
+			long.Certificate = append(long.Certificate, ca.cert.Raw)
+		}
+		if err := ask(r, cfg); err != nil {
+			t.Error(err)
+		}
+		for size := len(mine.Leaf.Raw) + 11*(len(ca.cert.Raw)+5); size < 32<<10-900; size += len(ca.cert.Raw) + 5 {
+			long.Certificate = append(long.Certificate, ca.cert.Raw)
+		}
+		for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} { // the ticket has the chain as well
+			cfg.MaxVersion, cfg.ClientSessionCache = v, tls.NewLRUClientSessionCache(1)
+			for range 3 {
+				if err := ask(r, cfg); err != nil {
+					t.Errorf("%x: %v", v, err)
+				}
+			}
+		}
+		if n := r.handshakes().Resumed; n != 4 {
+			t.Errorf("%d were resumed", n)
+		}
+		cfg.ClientSessionCache = nil
+		for range 20 {
+			long.Certificate = append(long.Certificate, ca.cert.Raw)
+		}
+		if ask(r, cfg) == nil {
+			t.Error("a long chain is taken")
+		}
+		eventually(t, "it is counted", func() bool { return r.handshakes().Results[metrics.TLSMalformed] == 1 })
+	})
+}
+
 // TestTLSSpec: what is refused at check, with the file and the reason.
 func TestTLSSpec(t *testing.T) {
 	ca := newAuthority(t)

@@ -105,6 +105,7 @@ func TestResultOf(t *testing.T) {
 		{os.ErrDeadlineExceeded, metrics.TLSTimeout},
 		{loop.ErrTimeout, metrics.TLSTimeout},
 		{conn.ErrNoSlot, metrics.TLSOverloaded},
+		{conn.ErrTLSFlight, metrics.TLSMalformed},
 		{errNoCertificate, metrics.TLSClientCertificate},
 		{fmt.Errorf("handshake: %w", &CertificateError{Rule: "expired", Err: io.EOF}), metrics.TLSClientCertificate},
 		{loop.ErrOffloadFull, metrics.TLSOverloaded},

@@ -183,6 +183,8 @@ func resultOf(err error) metrics.TLSResult {
 	switch {
 	case errors.Is(err, conn.ErrNoSlot):
 		return metrics.TLSOverloaded
+	case errors.Is(err, conn.ErrTLSFlight):
+		return metrics.TLSMalformed
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return metrics.TLSTimeout
 	case errors.As(err, new(*CertificateError)):

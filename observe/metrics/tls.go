@@ -10,7 +10,7 @@ const (
 	TLSClientRefused               // the client sent an alert: it does not take the certificate, for one
 	TLSTimeout                     // the handshake did not end in time
 	TLSPlainHTTP                   // the client spoke HTTP without TLS
-	TLSMalformed                   // what came was no TLS, or broke its rules
+	TLSMalformed                   // what came was no TLS, broke its rules, or was too long
 	TLSNothingShared               // no version, cipher suite, signature scheme or protocol in common
 	TLSUnknownName                 // no certificate for the server name
 	TLSClientCertificate           // the client's certificate was missing or not accepted
