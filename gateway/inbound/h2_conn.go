@@ -184,6 +184,17 @@ func (c *h2Conn) cancelAll(cause error) {
 	}
 }
 
+// lost is why nothing can be answered any more, or nil.
+func (c *h2Conn) lost() error {
+	switch {
+	case c.hc.Err() != nil:
+		return errFailed
+	case c.s.c.Closed():
+		return errClientClosed
+	}
+	return nil
+}
+
 // abort ends the connection at once.
 func (c *h2Conn) abort(cause error) {
 	c.cancelAll(cause)

@@ -108,7 +108,11 @@ func (r *h2Request) Run(t *loop.Task) {
 		err = r.handle()
 	}
 	if err != nil && !gone(err) {
-		t.ClearCause() // what ended the exchange is answered
+		if lost := c.lost(); lost != nil {
+			err = lost // the task may not have been told: a second cancel has no effect
+		} else {
+			t.ClearCause() // what ended the exchange is answered
+		}
 	}
 	if err == nil && r.Response.Status == exchange.StatusTunnel {
 		r.tunnel()
