@@ -83,6 +83,8 @@ type DriverState struct {
 	Aborted   bool   // cancelled before the kernel saw it
 	Polled    bool   // OpRecv, OpRecvmsg: found no buffer once, so waits for data before it takes one
 	Loud      bool   // OpSend: Quiet has been tried
+	Renewed   bool   // OpRecv with Multi: the driver itself has cancelled it, to start it anew
+	Row       uint8  // OpRecv with Multi: results in a row that left something in the socket
 	Batch     uint32 // OpSend: which quiet try is out; 0: none
 	Next      *Op    // link of a queue
 }

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -11,8 +12,14 @@ import (
 
 // stream collects what a multishot receive brings, returning each block at once.
 func (k *kit) stream(fd int) (*probe, *[]byte) {
-	got := new([]byte)
-	p := &probe{op: loop.Op{Code: loop.OpRecv, FD: int32(fd), Multi: true}, k: k}
+	p, got := &probe{op: loop.Op{FD: int32(fd)}, k: k}, new([]byte)
+	k.into(p, got)
+	return p, got
+}
+
+// into starts p as a multishot receive that adds what it brings to got.
+func (k *kit) into(p *probe, got *[]byte) {
+	p.op.Code, p.op.Multi = loop.OpRecv, true
 	p.then = func(r loop.Result) {
 		if r.Block != nil {
 			*got = append(*got, r.Block.Data()...)
@@ -21,7 +28,40 @@ func (k *kit) stream(fd int) (*probe, *[]byte) {
 	}
 	k.probes = append(k.probes, p)
 	k.again(p)
-	return p, got
+}
+
+// multiEnds: what ends a stream is seen, also when it came together with data, however the receive has begun and however much it
+// brings in a row.
+func multiEnds(k *kit) {
+	for _, size := range []int{100, shortBlocks.RecvSize, 40*shortBlocks.RecvSize + 4, 100*shortBlocks.RecvSize + 4} {
+		for _, begins := range []string{"before", "later", "later, and polls first"} {
+			for _, ends := range []string{"reset", "end", "end of a Unix socket"} {
+				fd, peer := k.tcpPair()
+				if ends == "end of a Unix socket" {
+					fd, peer = k.pair()
+				}
+				p, got := &probe{k: k, op: loop.Op{FD: int32(fd), PollFirst: begins == "later, and polls first"}}, new([]byte)
+				if begins == "before" {
+					k.into(p, got)
+					k.wantNone(p)
+				}
+				k.write(peer, string(pattern(size)))
+				want := int32(0)
+				if ends == "reset" {
+					want = -sys.ECONNRESET
+					k.check(k.net.SetLinger0(peer))
+				}
+				k.closeNow(peer)
+				if begins != "before" {
+					k.into(p, got)
+				}
+				k.until(fmt.Sprintf("a %s behind %d bytes, to a receive that began %s,", ends, size, begins), func() bool { return p.ended })
+				if n := p.last().N; n != want || len(*got) != size {
+					k.Fatalf("%s, began %s: received %d of %d bytes, and then %d", ends, begins, len(*got), size, n)
+				}
+			}
+		}
+	}
 }
 
 func multiGoesOn(k *kit) {

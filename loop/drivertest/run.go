@@ -27,6 +27,7 @@ func cases() []testCase {
 		{"recv sees a reset", small, recvReset},
 		{"returned blocks are poisoned", small, recvPoisoned},
 		{"multishot recv goes on", small, multiGoesOn},
+		{"multishot recv sees what ends the stream", shortBlocks, multiEnds},
 		{"multishot recv cancelled", small, multiCancel},
 		{"multishot recv cancelled at any time loses no byte", small, multiCancelRandom},
 		{"multishot recv without buffers", twoBlocks, multiBuffersRunOut},
@@ -82,6 +83,7 @@ func cases() []testCase {
 
 var (
 	twoBlocks    = loop.DriverConfig{Entries: 64, RecvSize: 4096, RecvBlocks: 2}
+	shortBlocks  = loop.DriverConfig{Entries: 64, RecvSize: 512, RecvBlocks: 128}
 	eightEntries = loop.DriverConfig{Entries: 8, RecvSize: 4096, RecvBlocks: 512}
 )
 

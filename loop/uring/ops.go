@@ -68,7 +68,7 @@ func (d *Driver) drainBacklog() {
 	}
 	for n := len(d.cancels) - 1; n >= 0; n-- {
 		op := d.cancels[n]
-		if op.Driver.InFlight && op.Driver.Cancelled && !d.pushCancel(op) {
+		if op.Driver.InFlight && (op.Driver.Cancelled || op.Driver.Renewed) && !d.pushCancel(op) {
 			return
 		}
 		d.cancels[n] = nil
@@ -90,7 +90,7 @@ func (d *Driver) fill(sqe *ring.SQE, op *loop.Op) {
 		sqe.Opcode = ring.IORING_OP_RECV
 		sqe.Flags = ring.IOSQE_BUFFER_SELECT
 		sqe.BufGroup = d.bytes.group
-		if op.PollFirst || op.Driver.Polled {
+		if op.PollFirst && !op.Multi || op.Driver.Polled { // renew.go says why
 			sqe.Ioprio = ring.IORING_RECVSEND_POLL_FIRST
 		}
 		if op.Multi {

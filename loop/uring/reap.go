@@ -67,19 +67,23 @@ func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
 		d.stats.Lent++
 		if c.Res <= 0 { // taken but not used
 			d.Return(b)
-			return true
+			return !d.renewed(op, c.Res)
 		}
 		b.Len = int(c.Res)
 		r.Block = b
+		if op.Code == loop.OpRecv && r.More {
+			d.renew(op, r.Drained)
+		}
 		return true
 	}
 	if c.Res != -sys.ENOBUFS {
-		return true
+		return !d.renewed(op, c.Res)
 	}
 	if op.Driver.Cancelled { // its cancellation found nothing, since it was between two tries
 		r.N = -sys.ECANCELED
 		return true
 	}
+	op.Driver.Renewed = false // it begins anew as it is
 	if from.provided == 0 {
 		from.target += from.first
 		from.provide(from.first)
@@ -90,10 +94,10 @@ func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
 	case !op.Driver.Polled && !op.PollFirst:
 		// The kernel takes the buffer before it looks for data. Only who has data may queue for a buffer: the others
 		// would be given one, leave it unused, and no Return would come to serve the next.
-		op.Driver.Polled = true
+		op.Driver.Polled, op.Driver.Row = true, recvRow
 		d.push(op)
 	default:
-		op.Driver.Polled = true
+		op.Driver.Polled, op.Driver.Row = true, recvRow
 		d.stats.Starved++
 		from.starved.push(op)
 	}
