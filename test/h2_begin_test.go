@@ -102,6 +102,7 @@ func testH2Upgrade(t *testing.T, addr, without string) {
 	for name, request := range map[string]string{
 		"a body":        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + ask + "\r\nok",
 		"no settings":   "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+		"no option":     "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Replace(ask, ", HTTP2-Settings", "", 1) + "\r\n",
 		"settings ×2":   "GET / HTTP/1.1\r\nHost: a\r\n" + ask + "HTTP2-Settings: AAMAAABk\r\n\r\n",
 		"bad settings":  "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: ???\r\n\r\n",
 		"h2 by its TLS": "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Replace(ask, "h2c", "h2", 1) + "\r\n",

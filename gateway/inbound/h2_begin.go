@@ -97,7 +97,7 @@ func (r *h1Request) readUnclear() (got bool, err error) {
 
 // offersH2 reports whether the request asks to go over to h2c, and can: it has been read whole, and comes plain.
 func (r *h1Request) offersH2() ([]http2.Setting, bool) {
-	if !r.in.Upgrade || r.terms.http2 == nil || r.s.info != nil || r.in.Framing != http1.NoBody || r.in.Method == http1.CONNECT ||
+	if !r.in.Upgrade || !r.in.HTTP2Settings || r.terms.http2 == nil || r.s.info != nil || r.in.Framing != http1.NoBody || r.in.Method == http1.CONNECT ||
 		r.in.Count(header.HTTP2Settings) != 1 || h2c.Choose(&r.in.Fields) == nil || r.s.h.draining {
 		return nil, false
 	}

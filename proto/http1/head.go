@@ -36,7 +36,8 @@ type head struct {
 	optionClose     bool
 	optionKeepAlive bool
 	optionUpgrade   bool
-	nominated       int // names in Connection that are not well known
+	optionSettings  bool // HTTP2-Settings
+	nominated       int  // names in Connection that are not well known
 }
 
 // semantic has the fields that parsing must understand, hopByHop those that concern the next hop only. RFC 9110 §7.6.1 lists
@@ -315,6 +316,8 @@ func (h *head) connection(value []byte) *Error {
 			switch header.Lookup(option) {
 			case header.Host, header.ContentLength:
 				return ErrBadConnection
+			case header.HTTP2Settings:
+				h.optionSettings = true
 			case header.Other:
 				if h.nominated++; h.nominated > maxConnectionOptions {
 					return ErrConnectionOptions

@@ -51,6 +51,7 @@ type Request struct {
 	KeepAlive      bool  // the client wants to keep the connection
 	ExpectContinue bool  // the client waits for 100 (Continue) before it sends the body
 	Upgrade        bool  // Connection: upgrade with an Upgrade field
+	HTTP2Settings  bool  // Connection: HTTP2-Settings, without which that field is not for this recipient (RFC 7540 §3.2.1)
 	HeadLen        int   // what Parse returned
 
 	head head
@@ -66,7 +67,7 @@ func (r *Request) Reset() {
 	r.MethodToken, r.Target = nil, nil
 	r.Scheme, r.Authority, r.Path, r.Query, r.HasQuery = nil, nil, nil, nil, false
 	r.Major, r.Minor, r.Framing, r.ContentLength, r.HeadLen = 0, 0, NoBody, -1, 0
-	r.KeepAlive, r.ExpectContinue, r.Upgrade = false, false, false
+	r.KeepAlive, r.ExpectContinue, r.Upgrade, r.HTTP2Settings = false, false, false, false
 	r.method, r.target, r.authority, r.path, r.query = header.Span{}, header.Span{}, header.Span{}, header.Span{}, header.Span{}
 	r.head = head{request: true, length: -1}
 }
@@ -218,7 +219,7 @@ func (r *Request) finish(b []byte) *Error {
 		r.Framing = Length
 	}
 	r.KeepAlive = h.persistent()
-	r.Upgrade = h.upgrade(&r.Fields)
+	r.Upgrade, r.HTTP2Settings = h.upgrade(&r.Fields), h.optionSettings
 	// RFC 9110 §10.1.1: the expectation is ignored in HTTP/1.0, and is void without content.
 	r.ExpectContinue = h.expect && !h.http10 && r.Framing != NoBody
 	if h.nominated > 0 {
