@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/ringway/ringway/gateway/exchange"
 	"github.com/ringway/ringway/gateway/filter"
 	"github.com/ringway/ringway/gateway/inbound"
@@ -38,6 +40,33 @@ func (r *rig) h2Blocks() (n int) {
 		p.loop.On(func() { n += inbound.H2BlocksInUse(p.loop) })
 	}
 	return n
+}
+
+// TestClientTakesNoHead: a client that takes no fields, not even those of a problem, sees its stream end with INTERNAL_ERROR, and the
+// connection go on.
+func TestClientTakesNoHead(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		r := start(t, d, with{}, origin(t, func(c *client) {
+			for {
+				if _, err := readHead(c.br); err != nil {
+					return
+				}
+				c.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		}))
+		k := r.dialFramed()
+		ask := func(id, takes uint32) http2.Frame {
+			_ = k.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: takes})
+			k.head(id, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "x")
+			return k.next()
+		}
+		if f, _ := ask(1, 10).(*http2.RSTStreamFrame); f == nil || f.StreamID != 1 || f.ErrCode != http2.ErrCodeInternal {
+			t.Error(f)
+		}
+		if f, _ := ask(3, 16<<10).(*http2.MetaHeadersFrame); f == nil || f.PseudoValue("status") != "200" {
+			t.Error(f)
+		}
+	})
 }
 
 // TestPanicEndsOneStream: wherever a filter panics, that stream breaks off, the others of the connection go on, and nothing is held

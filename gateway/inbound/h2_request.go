@@ -232,7 +232,15 @@ func (r *h2Request) respond(err error) {
 		return
 	}
 	r.broken(sendErr, nil)
-	r.reset(http2.Cancel)
+	r.reset(unsent(sendErr))
+}
+
+// unsent is what the client is told that gets no response, since sending it has failed with err.
+func unsent(err error) http2.ErrCode {
+	if err == http2.ErrHeaderListTooLarge { // it takes so little that not even the problem fits
+		return http2.InternalError
+	}
+	return http2.Cancel // it has gone, or given the stream up
 }
 
 // reset gives the stream up, if it goes on. The client must not take what it got for the whole.

@@ -29,7 +29,7 @@ func (r *h2Request) tunnel() {
 	}
 	if err != nil {
 		r.fail(errs.From(errs.ClientClosed, err, "accept the upgrade"))
-		r.reset(http2.Cancel)
+		r.reset(unsent(err))
 		r.record(r.in)
 		return
 	}
