@@ -23,9 +23,14 @@ func (r *rig) dialFramed() *framed {
 	}
 	r.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	c := &client{Conn: conn, t: r, br: bufio.NewReader(conn)}
+	return framedOver(&client{Conn: conn, t: r, br: bufio.NewReader(conn)})
+}
+
+// framedOver begins to speak HTTP/2, as a client.
+func framedOver(c *client) *framed {
+	c.t.Helper()
 	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
-		r.Fatal(err)
+		c.t.Fatal(err)
 	}
 	k := &framed{Framer: http2.NewFramer(c.Conn, c.br), c: c}
 	k.enc = hpack.NewEncoder(&k.out)

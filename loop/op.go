@@ -61,7 +61,7 @@ type FileArgs struct {
 type Op struct {
 	Code      Code
 	Multi     bool  // OpRecv: go on after the first buffer
-	PollFirst bool  // OpRecv: nothing is there yet, so wait before trying
+	PollFirst bool  // OpRecv: nothing is there yet, so wait before trying; a hint
 	NotLast   bool  // OpSend, OpSendmsg: more follows at once (MSG_MORE)
 	Quiet     bool  // OpSend: success is no reason to end a wait; see Driver.Hurry
 	Events    int16 // OpPoll: sys.POLLIN, …
