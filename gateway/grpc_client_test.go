@@ -215,7 +215,8 @@ func TestGRPCDeadlineOfClosedWindow(t *testing.T) {
 			for k.next() != nil {
 			}
 		}))
-		k := r.h2Frames(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		k := r.dialFramed()
+		_ = k.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		k.head(1, false, ":method", "POST", ":scheme", "http", ":authority", "x", ":path", "/a.B/C", "content-type", "application/grpc", "te", "trailers", "grpc-timeout", "200m")
 		said := ""
 		for f := k.next(); f != nil; f = k.next() {
@@ -230,13 +231,4 @@ func TestGRPCDeadlineOfClosedWindow(t *testing.T) {
 		}
 		t.Errorf("no reset, but %s", said)
 	})
-}
-
-// h2Frames is a client of HTTP/2 with prior knowledge that does what the test says, frame by frame.
-func (r *rig) h2Frames(settings ...http2.Setting) *framed {
-	c := r.dial()
-	c.send("%s", http2.ClientPreface)
-	k := newFramed(c)
-	_ = k.WriteSettings(settings...)
-	return k
 }

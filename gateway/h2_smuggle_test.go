@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 )
 
 // dialFramed is a client that speaks HTTP/2 with prior knowledge, frame by frame.
@@ -32,9 +31,7 @@ func framedOver(c *client) *framed {
 	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
 		c.t.Fatal(err)
 	}
-	k := &framed{Framer: http2.NewFramer(c.Conn, c.br), c: c}
-	k.enc = hpack.NewEncoder(&k.out)
-	k.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	k := newFramed(c)
 	_ = k.WriteSettings()
 	return k
 }
