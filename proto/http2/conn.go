@@ -124,13 +124,14 @@ type Conn struct {
 
 	resets, faults, controls account
 
-	draining drain
-	lastSaid StreamID // in the last GOAWAY sent
-	peerGone bool     // the peer has sent GOAWAY
-	peerLast StreamID
-	drainAt  int64 // when the first GOAWAY was sent
-	stallAt  int64 // when to look for stalled streams; 0: never
-	lent     *Message
+	draining   drain
+	lastSaid   StreamID // in the last GOAWAY sent
+	peerGone   bool     // the peer has sent GOAWAY
+	peerLast   StreamID
+	drainAt    int64 // when the first GOAWAY was sent
+	stallAt    int64 // when to look for stalled streams; 0: never
+	progressAt int64 // when a stream last sent some of a body in earnest
+	lent       *Message
 
 	lower, scratch []byte // a field's name in lower case, and :path with its query
 }
@@ -307,7 +308,8 @@ func (c *Conn) Tick(now int64) (*Event, error) {
 	return nil, nil
 }
 
-// stalled finds a stream that has been without a window for too long, and when to look next.
+// stalled finds a stream that has been without a window for too long, and when to look next. While others get what the connection has of
+// one, that is not the peer's doing but theirs, by their priorities.
 func (c *Conn) stalled() (found *Stream) {
 	timeout := int64(c.cfg.StallTimeout)
 	next := int64(0)
@@ -316,11 +318,15 @@ func (c *Conn) stalled() (found *Stream) {
 			return
 		}
 		if c.now >= s.progressAt+timeout {
-			if found == nil && c.Writable(s) < tinyData {
+			switch {
+			case found != nil:
+			case c.Writable(s) >= tinyData:
+				s.progressAt = c.now // it has a window: others are before it
+			case s.sendWindow >= tinyData && c.now < c.progressAt+timeout:
+				s.progressAt = c.progressAt // the connection's window goes to others, which are before it
+			default:
 				found = s
 				s.progressAt = c.now // so that it is told of once
-			} else if found == nil {
-				s.progressAt = c.now // it has a window: others are before it
 			}
 		}
 		if next == 0 || s.progressAt+timeout < next {

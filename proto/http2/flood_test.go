@@ -466,3 +466,43 @@ func TestStallsCountFromNow(t *testing.T) {
 		t.Error("time went back")
 	}
 }
+
+// TestStallsBehindOthers: a stream is not stalled while the connection's window goes to one that is more urgent, but it is when that
+// gets nothing more either.
+func TestStallsBehindOthers(t *testing.T) {
+	s := newScript(t, Server, nil)
+	timeout := int64(s.c.cfg.StallTimeout)
+	s.feed(AppendSettings(nil), s.headers(1, true, get), s.headers(3, true, get))
+	first, behind := s.streams[1], s.streams[3]
+	s.c.SetPriority(behind, Priority{Urgency: 7})
+	for _, st := range s.streams {
+		_ = s.c.AppendResponse(st, 200, nil, false)
+		s.c.SetReady(st, true)
+	}
+	part := make([]byte, 1<<14)
+	send := func() {
+		for s.c.Next() == first {
+			if n, err := s.c.AppendData(first, part, false); n == 0 || err != nil {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
+		}
+		if s.c.Next() != nil {
+			t.Fatal("the other has a window")
+		}
+		s.c.Wrote(len(s.c.Pending()))
+	}
+	send()
+	at := int64(0)
+	for at < 3*timeout {
+		at += timeout / 2
+		if ev, err := s.c.Tick(at); ev != nil || err != nil {
+			t.Fatalf("at %d of %d: %v, %v", at, timeout, ev, err)
+		}
+		s.now = at
+		s.feed(WindowUpdateFrame{0, 1 << 14}.Append(nil), WindowUpdateFrame{1, 1 << 14}.Append(nil))
+		send()
+	}
+	if ev, err := s.c.Tick(at + timeout); ev == nil || ev.Kind != EventStalled || err != nil {
+		t.Errorf("%v, %v", ev, err)
+	}
+}

@@ -356,7 +356,7 @@ func (c *Conn) dataSent(s *Stream, n int, all, end bool) {
 	c.sendWindow -= int32(n)
 	c.owed, c.streamsOwed = c.owed+int64(n), c.streamsOwed+int64(n)
 	if all || n >= tinyData { // else the peer doles out its window
-		s.progressAt = c.now
+		s.progressAt, c.progressAt = c.now, c.now
 		c.controls.earn(c.cfg.Control, earnMessage)
 	}
 	if s.queued {
