@@ -145,16 +145,19 @@ func (r *h2Request) write(p []byte, last bool) error {
 	return nil
 }
 
-// give sends the next part of what waits, now that it is the stream's turn.
-func (r *h2Request) give() {
+// give sends the next part of what waits, now that it is the stream's turn, and reports whether more may follow as soon as its task
+// has run.
+func (r *h2Request) give() (more bool) {
 	n := min(len(r.out), h2Frame)
 	k, err := r.c.hc.AppendData(r.stream, r.out[:n], r.last && n == len(r.out))
 	r.sent += int64(k)
 	if r.out = r.out[k:]; err != nil {
 		r.out = nil // its task is being cancelled for the same reason
 	}
-	if len(r.out) == 0 {
-		r.c.hc.SetReady(r.stream, false)
-		r.c.s.h.n.Loop.Ready(r.Task)
+	if len(r.out) > 0 {
+		return false
 	}
+	r.c.hc.SetReady(r.stream, false)
+	r.c.s.h.n.Loop.Ready(r.Task)
+	return !r.last
 }

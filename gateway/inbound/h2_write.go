@@ -12,6 +12,8 @@ const (
 	h2Full = 48 << 10
 	// h2Frame is the most of one body that is sent before others have their turn.
 	h2Frame = http2.MinMaxFrameSize
+	// lowestUrgency is that of the streams behind which nobody stands (RFC 9218 §4.1).
+	lowestUrgency = uint8(7)
 )
 
 // h2Writer is a connection as the task that writes what it has to send. It starts behind the requests that the same turn of the
@@ -22,7 +24,7 @@ type h2Writer h2Conn
 func (w *h2Writer) Run(t *loop.Task) {
 	c := (*h2Conn)(w)
 	defer c.written()
-	if err := c.writeAll(); err != nil {
+	if err := c.writeAll(t); err != nil {
 		c.abort(errs.From(errs.ClientClosed, err, "send to the client"))
 		return
 	}
@@ -49,10 +51,11 @@ func (c *h2Conn) written() {
 }
 
 // writeAll sends until nothing is left that may be sent.
-func (c *h2Conn) writeAll() error {
+func (c *h2Conn) writeAll(t *loop.Task) error {
 	out := c.s.c
+	behind := lowestUrgency
 	for {
-		c.fill()
+		behind = c.fill(t, behind)
 		p := c.hc.Pending()
 		if len(p) == 0 {
 			return nil
@@ -67,16 +70,26 @@ func (c *h2Conn) writeAll() error {
 	}
 }
 
-// fill adds to what waits, from the bodies whose turn it is.
-func (c *h2Conn) fill() {
+// fill adds to what waits, from the bodies whose turn it is. One that has given its piece may have more: its task is let run before a
+// less urgent one has its turn. behind is the urgency of the most urgent one whose task has yet to run, before and after.
+func (c *h2Conn) fill(t *loop.Task, behind uint8) uint8 {
 	c.hc.SetNow(c.s.h.n.Loop.Now())
 	for c.hc.Backlog() < h2Full {
 		s := c.hc.Next()
 		if s == nil {
-			return
+			break
 		}
-		s.Owner.(*h2Request).give()
+		urgency := s.Priority().Urgency
+		if urgency > behind {
+			behind = lowestUrgency
+			_ = t.Yield()
+			continue
+		}
+		if s.Owner.(*h2Request).give() {
+			behind = urgency
+		}
 	}
+	return behind
 }
 
 // admit lets those go on that waited for room.
