@@ -89,7 +89,7 @@ func (h *Handler) try(x *exchange.Exchange, e *upstream.Endpoint, fresh bool) er
 	var c upstream.Carrier
 	var err error
 	if x.Request.Upgrade == nil {
-		c, err = e.Take(x.Task, fresh)
+		c, err = e.Take(x.Task, fresh, x.Request.Body != nil)
 	} else { // an extended CONNECT has no room for a method
 		c, err = e.TakeTunnel(x.Task, fresh, x.Request.Method == http1.GET)
 	}

@@ -40,11 +40,13 @@ var errMultiplexed = errors.New("the server has chosen HTTP/2")
 const dialPoll = 50 * time.Millisecond
 
 // Take gives the task what its next request goes over: an HTTP/1.1 connection as Get does, or an HTTP/2 connection with room for a
-// stream, on which Open must be called before the task waits. Its errors carry a code.
-func (e *Endpoint) Take(t *loop.Task, fresh bool) (Carrier, error) { return e.takeAny(t, fresh, false) }
+// stream, on which Open must be called before the task waits. upload says that the request has a body. Its errors carry a code.
+func (e *Endpoint) Take(t *loop.Task, fresh, upload bool) (Carrier, error) {
+	return e.takeAny(t, fresh, upload, false)
+}
 
 // takeAny is Take; spent says that the request waits for others' connections, since one of HTTP/2 that was made for it has no room.
-func (e *Endpoint) takeAny(t *loop.Task, fresh, spent bool) (Carrier, error) {
+func (e *Endpoint) takeAny(t *loop.Task, fresh, upload, spent bool) (Carrier, error) {
 	for {
 		if !e.multiplexes {
 			c, err := e.Get(t, fresh)
@@ -53,7 +55,7 @@ func (e *Endpoint) takeAny(t *loop.Task, fresh, spent bool) (Carrier, error) {
 			}
 			return Carrier{Conn: c}, err
 		}
-		c, err := e.room(t, spent)
+		c, err := e.room(t, upload, spent)
 		if err != nil || c != (Carrier{}) {
 			return c, err
 		}
@@ -62,25 +64,30 @@ func (e *Endpoint) takeAny(t *loop.Task, fresh, spent bool) (Carrier, error) {
 
 // room waits for an HTTP/2 connection with room for a stream, which is made if there is none. If ALPN settles otherwise it gives a
 // connection of HTTP/1.1, or nothing, and the endpoint is to be asked anew.
-func (e *Endpoint) room(t *loop.Task, spent bool) (Carrier, error) {
-	if len(e.wanting) == 0 {
-		if m := e.roomy(); m != nil {
+func (e *Endpoint) room(t *loop.Task, upload, spent bool) (Carrier, error) {
+	set := e.cluster.Settings
+	dials := e.mayDial() && !spent && e.spent <= set.Pool.Waiting
+	mayWait := dials || len(e.wanting) < set.Pool.Waiting+e.dialing*set.HTTP2.Streams
+	picky := upload && !spent && mayWait
+	if len(e.wanting) == e.picky {
+		if m := e.roomy(upload, picky); m != nil {
 			m.reserved++
 			return Carrier{Multi: m}, nil
 		}
 	}
-	set := e.cluster.Settings
-	dials := e.mayDial() && !spent && e.spent <= set.Pool.Waiting
-	if len(e.wanting) >= set.Pool.Waiting+e.dialing*set.HTTP2.Streams && !dials {
+	if !mayWait {
 		return Carrier{}, e.overloaded("too many requests wait for a connection to " + e.Name)
 	}
-	w := &waiter{task: t, of: e, until: e.n.Loop.Now() + 2*int64(set.Connect)}
+	w := &waiter{task: t, of: e, until: e.n.Loop.Now() + 2*int64(set.Connect), upload: upload, picky: picky}
 	w.time.Expirer = w
 	if set.Connect > 0 {
 		e.n.Loop.StartTimer(&w.time, set.Connect)
 	}
 	defer e.n.Loop.StopTimer(&w.time)
 	e.wanting = append(e.wanting, w)
+	if picky {
+		e.picky++
+	}
 	if spent {
 		e.spend(w)
 	}
@@ -109,6 +116,7 @@ func (e *Endpoint) overloaded(why string) error {
 
 // spend has no further connection made for one that waits: a server that lets no stream be opened would be connected to without end.
 func (e *Endpoint) spend(w *waiter) {
+	e.settleFor(w)
 	if !w.spent {
 		w.spent = true
 		e.spent++
@@ -125,14 +133,32 @@ func (e *Endpoint) dropBarred() {
 	}
 }
 
-// roomy is the first connection that has room for a stream: later ones come to rest when the first suffices.
-func (e *Endpoint) roomy() *Multi {
+// settleFor has one that waits take a clogged connection, too.
+func (e *Endpoint) settleFor(w *waiter) {
+	if w.picky {
+		w.picky = false
+		e.picky--
+	}
+}
+
+// roomy is the first connection that has room for a stream: later ones come to rest when the first suffices. For an upload it is the
+// first of those that have a window for bodies, else one that is not clogged. If there are only clogged ones, a picky upload rather waits
+// for one that can be made.
+func (e *Endpoint) roomy(upload, picky bool) *Multi {
+	var best *Multi
 	for _, m := range e.multi {
-		if m.stays() && m.Room() > m.reserved {
+		switch {
+		case !m.stays() || m.Room() <= m.reserved:
+		case !upload || m.HasWindow():
 			return m
+		case best == nil || best.Clogged() && !m.Clogged():
+			best = m
 		}
 	}
-	return nil
+	if picky && best != nil && best.Clogged() && (e.dialing > 0 || e.mayDial()) {
+		return nil
+	}
+	return best
 }
 
 // stays reports whether the connection may carry further requests.
@@ -177,8 +203,11 @@ func (e *Endpoint) forgetWanting(w *waiter) {
 }
 
 // nextWanting takes the one that has waited longest out of the queue and lets it go on.
-func (e *Endpoint) nextWanting() *waiter {
-	w := e.unqueue(0)
+func (e *Endpoint) nextWanting() *waiter { return e.letGo(0) }
+
+// letGo takes the i-th out of the queue and lets it go on.
+func (e *Endpoint) letGo(i int) *waiter {
+	w := e.unqueue(i)
 	e.n.Loop.Ready(w.task)
 	return w
 }
@@ -187,22 +216,40 @@ func (e *Endpoint) nextWanting() *waiter {
 func (e *Endpoint) unqueue(i int) *waiter {
 	w := e.wanting[i]
 	e.wanting = slices.Delete(e.wanting, i, i+1)
+	e.settleFor(w)
 	if w.spent {
 		e.spent--
 	}
 	return w
 }
 
-// offerRoom gives those that wait what room there is.
+// offerRoom gives those that wait what room there is, and makes connections for the rest.
 func (e *Endpoint) offerRoom() {
-	for len(e.wanting) > 0 {
-		m := e.roomy()
-		if m == nil {
-			e.dialMore()
+	if e.shareRoom(); len(e.wanting) > 0 {
+		e.dialMore()
+	}
+}
+
+// shareRoom gives those that wait what room there is, the longest waiting first. Uploads for which there is only such as they do not want
+// hold up nobody.
+func (e *Endpoint) shareRoom() {
+	onlyClogged := false
+	for i := 0; i < len(e.wanting); {
+		w := e.wanting[i]
+		if w.picky && onlyClogged {
+			i++
+			continue
+		}
+		m := e.roomy(w.upload, w.picky)
+		switch {
+		case m != nil:
+			m.reserved++
+			e.letGo(i).multi = m
+		case w.picky:
+			onlyClogged = true
+		default:
 			return
 		}
-		m.reserved++
-		e.nextWanting().multi = m
 	}
 }
 
@@ -242,6 +289,10 @@ func (d *dialer) Run(*loop.Task) {
 func (e *Endpoint) dialFailed(err error) {
 	e.Counters.CountError(err)
 	if slices.ContainsFunc(e.multi, (*Multi).stays) {
+		for _, w := range e.wanting {
+			e.settleFor(w)
+		}
+		e.shareRoom()
 		return
 	}
 	for len(e.wanting) > 0 {

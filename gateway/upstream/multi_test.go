@@ -36,7 +36,7 @@ func (r ride) end() { r.m.Close(r.s) }
 
 // ride takes a stream.
 func (p *pool) ride(t *loop.Task) (ride, error) {
-	c, err := p.e.Take(t, false)
+	c, err := p.e.Take(t, false, false)
 	if err != nil {
 		return ride{}, err
 	}
@@ -172,7 +172,7 @@ func TestStreamsOfChangedEndpoints(t *testing.T) {
 			a, b := p.mustRide(t), p.mustRide(t)
 			var late Carrier
 			var err error
-			waiter := p.l.Go("waiter", func(t *loop.Task) { late, err = p.e.Take(t, false) })
+			waiter := p.l.Go("waiter", func(t *loop.Task) { late, err = p.e.Take(t, false, false) })
 			_ = t.Yield()
 			p.update(HTTP1, 1)
 			if !a.m.Ending() || a.m.Err() != nil || a.s.Ended() {
@@ -215,7 +215,7 @@ func TestStreamsWithoutServer(t *testing.T) {
 			failed := 0
 			for range 20 {
 				all = append(all, p.l.Go("request", func(t *loop.Task) {
-					if _, err := p.e.Take(t, false); errs.CodeOf(err) == errs.UpstreamConnectRefused {
+					if _, err := p.e.Take(t, false, false); errs.CodeOf(err) == errs.UpstreamConnectRefused {
 						failed++
 					}
 				}))

@@ -38,6 +38,7 @@ type Endpoint struct {
 	dialing     int       // connections that are being made for those who want one of multi
 	wanting     []*waiter // they
 	spent       int       // how many of them no further connection is made for
+	picky       int       // how many of them do not want a clogged one
 }
 
 func newEndpoint(n *conn.Net, c *Cluster, a conn.Address) *Endpoint {
@@ -103,12 +104,14 @@ type waiter struct {
 	time loop.Timer
 
 	// Of who wants an HTTP/2 connection:
-	of    *Endpoint
-	until int64  // when it waits no longer for what is being made
-	multi *Multi // has room for it
-	err   error  // there is none to be had
-	again bool   // the endpoint is to be asked anew
-	spent bool   // a connection was made for it already, and has no room for anybody
+	of     *Endpoint
+	until  int64  // when it waits no longer for what is being made
+	multi  *Multi // has room for it
+	err    error  // there is none to be had
+	again  bool   // the endpoint is to be asked anew
+	spent  bool   // a connection was made for it already, and has no room for anybody
+	upload bool   // it has a body to send
+	picky  bool   // it rather waits for a connection that is being made than use a clogged one
 }
 
 // CancelWait ends the wait.

@@ -12,7 +12,7 @@ import (
 // chosen HTTP/2 by ALPN, and takes no tunnels on its streams, is spoken with in HTTP/1.1, over a connection of its own.
 func (e *Endpoint) TakeTunnel(t *loop.Task, fresh, stream bool) (Carrier, error) {
 	for again, spent := false, false; ; {
-		c, err := e.takeAny(t, fresh, spent)
+		c, err := e.takeAny(t, fresh, true, spent)
 		if err != nil || c.Multi == nil {
 			return c, err
 		}

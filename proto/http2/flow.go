@@ -74,6 +74,9 @@ func (c *Conn) consumedConn(n int32) {
 	}
 }
 
+// SendWindow is how many bytes of DATA the peer takes now of all streams together.
+func (c *Conn) SendWindow() int { return int(max(0, c.sendWindow)) }
+
 // Writable is how many bytes of DATA the windows let s send now.
 func (c *Conn) Writable(s *Stream) int {
 	if !s.state.canSend() {

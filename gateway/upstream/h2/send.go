@@ -11,6 +11,18 @@ import (
 // turn is how much a stream may send before others that wait have theirs, in bytes.
 const turn = 16 << 10
 
+// cloggedAfter is how long a body has waited to be sent when a connection without a window counts as clogged.
+const cloggedAfter = 100 * time.Millisecond
+
+// HasWindow reports whether the server takes bytes of any body now.
+func (c *Conn) HasWindow() bool { return c.m.SendWindow() > 0 }
+
+// Clogged reports whether one more body would not get through soon: the server takes none, and others have waited for a while already.
+// Requests without a body pass.
+func (c *Conn) Clogged() bool {
+	return len(c.senders) > 0 && !c.HasWindow() && c.loop.Now() >= c.senders[0].queuedAt+int64(cloggedAfter)
+}
+
 // Offer sends as much of p as the windows and what waits to be sent allow, and ends the request behind it if end is set and all
 // of p went. It returns how much went, and never waits. An error says that no more is taken: the response may be complete.
 func (s *Stream) Offer(p []byte, end bool) (int, error) {
@@ -67,7 +79,7 @@ func (s *Stream) AwaitRoom(t *loop.Task, limit time.Duration) error {
 		return s.refusal
 	}
 	if !s.queued {
-		s.queued = true
+		s.queued, s.queuedAt = true, c.loop.Now()
 		c.senders = append(c.senders, s)
 	}
 	if limit > 0 {
