@@ -163,7 +163,7 @@ func TestLiteralAllocations(t *testing.T) {
 
 // TestMemory says what a connection and a stream cost at rest.
 func TestMemory(t *testing.T) {
-	if n := unsafe.Sizeof(Conn{}); n > 1100 {
+	if n := unsafe.Sizeof(Conn{}); n > 1152 { // a size class of Go's
 		t.Errorf("a Conn has %d bytes", n)
 	}
 	if n := unsafe.Sizeof(Stream{}); n > 208 {
