@@ -37,7 +37,9 @@ type Net struct {
 	idleClosers  spares[closer]
 
 	dials      *loop.Pace // connects that begin
-	handshakes *loop.Pace // handshakes of TLS that begin or go on
+	handshakes *loop.Pace // handshakes with clients that begin or go on
+	// outgoingHandshakes are those with servers. Strangers' hellos are not to make a sound server look slow.
+	outgoingHandshakes *loop.Pace
 }
 
 // What begins or goes on in one turn of a loop, so that a burst of either holds nobody else up for long: a peer on the same machine
@@ -76,7 +78,8 @@ func NewNet(l *loop.Loop, lim Limits) *Net {
 	sock := l.Sockets()
 	n := &Net{Loop: l, sock: sock, small: buf.NewPool(SmallBlock, lim.SmallBlocks), large: buf.NewPool(LargeBlock, lim.LargeBlocks),
 		pipes: pipes{limit: lim.IdlePipes, sock: sock, open: sock.Pipe},
-		dials: loop.NewPace(l, dialsPerTurn), handshakes: loop.NewSharedPace(l, handshakesPerTurn, handshakeShare)}
+		dials: loop.NewPace(l, dialsPerTurn), handshakes: loop.NewSharedPace(l, handshakesPerTurn, handshakeShare),
+		outgoingHandshakes: loop.NewSharedPace(l, handshakesPerTurn, handshakeShare)}
 	l.AtClose(n.close)
 	return n
 }

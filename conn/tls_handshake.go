@@ -13,21 +13,28 @@ import (
 // crypto/tls can be had elsewhere, and that would take a chain of 256 KiB, which holds a loop for 10 to 35 ms.
 const tlsFlight = 32 << 10
 
+// tlsRecords is the most records that a client may cut a flight into: each that comes by itself has a turn of the loop, however short
+// it is.
+const tlsRecords = 64
+
 // tlsTicket is how much more its first flight may have: the ticket of a session holds the chain of certificates, too.
 const tlsTicket = 8 << 10
 
 var (
 	// ErrTLSFlight says that a client had more to say at once in its handshake than is read.
-	ErrTLSFlight = errors.New("the client's flight in the handshake is longer than 32 KiB")
+	ErrTLSFlight = errors.New("the client's flight in the handshake is longer than 32 KiB, or cut into more than 64 records")
 	// ErrNoSlot says that the time for a handshake was over before it had one of the slots.
 	ErrNoSlot = errors.New("too many handshakes are at work")
 )
 
 // handshake is what a connection has more while its handshake goes on.
 type handshake struct {
-	slots  *loop.Semaphore // nil: it needs none
-	holds  bool            // one of them
-	flight int             // bytes that were taken of the peer's flight; it begins below nought where more are free
+	slots    *loop.Semaphore // nil: it needs none
+	holds    bool            // one of them
+	answered bool            // a flight of ours has gone out
+	due      bool            // it is to take a turn before the next whole record
+	flight   int             // bytes that were taken of the peer's flight; it begins below nought where more are free
+	records  int             // of the peer's flight that turns were taken for
 }
 
 // Handshake runs the handshake in the task that calls it, until the deadlines for reading and writing. No other task may
@@ -58,10 +65,21 @@ func (t *TLS) shakeHands(h *handshake) error {
 		h.leave()
 		t.shake = nil
 	}()
-	if err := t.takeTurn(); err != nil || t.closed {
+	if !t.client {
+		h.due = true // as soon as the ClientHello is there
+	} else if err := t.takeTurn(); err != nil || t.closed {
 		return err
 	}
 	return t.tc.Handshake()
+}
+
+// acquire takes a slot. One whose client has had an answer goes before those that begin: else a burst would have all of them begun, and
+// none of them ended in its time.
+func (h *handshake) acquire(t *loop.Task) error {
+	if h.answered {
+		return h.slots.AcquireFirst(t, 1)
+	}
+	return h.slots.Acquire(t, 1)
 }
 
 // leave gives the slot back.
@@ -76,21 +94,25 @@ func (h *handshake) leave() {
 func (t *TLS) takeTurn() error {
 	h, task := t.shake, t.c.n.Loop.Current()
 	if h.slots != nil && !h.holds {
-		if err := h.slots.Acquire(task, 1); errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := h.acquire(task); errors.Is(err, os.ErrDeadlineExceeded) {
 			return ErrNoSlot
 		} else if err != nil {
 			return err
 		}
 		h.holds = true
 	}
+	if t.client {
+		return t.c.n.outgoingHandshakes.Await(task)
+	}
 	return t.c.n.handshakes.Await(task)
 }
 
-// awaitPeer returns when there are bytes of the peer that the handshake may go on with. While it waits it has no slot.
+// awaitPeer returns when there are bytes of the peer that the handshake may go on with. While it waits it has no slot, nor does it take one
+// for a part of a record, which crypto/tls only keeps: peers that send a byte at a time would take the turns of others.
 func (t *TLS) awaitPeer() error {
 	h := t.shake
 	if len(t.out) > 0 {
-		h.flight = 0 // what comes now is the answer
+		h.answered, h.flight, h.records = true, 0, 0 // what comes now is another flight
 	}
 	if len(t.out) > 0 || len(t.c.Buffered()) == 0 {
 		h.leave()
@@ -99,6 +121,13 @@ func (t *TLS) awaitPeer() error {
 		}
 		if _, err := t.c.ReadBuf(); err != nil {
 			return err
+		}
+		h.due = true
+	}
+	if h.due && t.whole() {
+		h.due = false
+		if h.records++; h.records > tlsRecords && !t.client {
+			return ErrTLSFlight
 		}
 		if err := t.takeTurn(); err != nil {
 			return err
@@ -117,4 +146,15 @@ func (t *TLS) bounded(p []byte) []byte {
 		return p
 	}
 	return p[:min(len(p), tlsFlight-t.shake.flight)]
+}
+
+// whole reports whether what has been received ends the record that it belongs to.
+func (t *TLS) whole() bool {
+	p := t.c.Buffered()
+	if t.record > 0 {
+		return len(p) >= t.record
+	}
+	var h [tlsHeader]byte
+	copy(h[copy(h[:], t.header[:t.have]):], p)
+	return t.have+len(p) >= tlsHeader+int(h[3])<<8+int(h[4])
 }

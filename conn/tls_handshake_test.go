@@ -54,8 +54,9 @@ func TestHandshakeSlots(t *testing.T) {
 			late, lateHello := peers[1], hello[6:]
 			must(t.Offload(func() error { _, err := late.Write(lateHello); return err }))
 			c2, peer2 := e.stranger(t)
+			must(t.Offload(func() error { _, err := peer2.Write(hello); return err }))
 			s2 := NewTLSServer(c2, cfg)
-			if err := loop.Timeout(t, 5*time.Millisecond, func() error { return s2.HandshakeWithin(slots) }); err != ErrNoSlot {
+			if err := loop.Timeout(t, 50*time.Millisecond, func() error { return s2.HandshakeWithin(slots) }); err != ErrNoSlot {
 				failf("without a slot the handshake ends with %v", err)
 			}
 			if worked != 4 {
@@ -122,4 +123,92 @@ func TestHandshakeFlight(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHandshakesEndBeforeOthersBegin: of more than can be served, those that have begun are brought to their end.
+func TestHandshakesEndBeforeOthersBegin(t *testing.T) {
+	eachTLS(t, func(e *env, version uint16) {
+		e.run(func(t *loop.Task) {
+			const clients = 40
+			slots := loop.NewSemaphore(1)
+			begun, ended, most := 0, 0, 0
+			cfg := serverConfig(version)
+			cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				begun++
+				most = max(most, begun-ended)
+				c := testCertificate()
+				return &c, e.l.Current().Sleep(10 * time.Millisecond) // as a key server
+			}
+			var servers []*TLS
+			var peers []net.Conn
+			var all []loop.Handle
+			for range clients {
+				c, peer := e.stranger(t)
+				servers, peers = append(servers, NewTLSServer(c, cfg)), append(peers, peer)
+			}
+			shaken := make(chan error, clients)
+			for i, s := range servers {
+				go func() { shaken <- tls.Client(peers[i], clientConfig()).Handshake() }()
+				all = append(all, e.spawn("server", func(*loop.Task) {
+					s.SetReadTimeout(patience)
+					must(s.HandshakeWithin(slots))
+					ended++
+				}))
+			}
+			join(t, all...)
+			for range clients {
+				must(t.Offload(func() error { return <-shaken }))
+			}
+			if most > clients/2 {
+				failf("%d had begun that had not ended", most)
+			}
+			for _, p := range peers {
+				_ = p.Close()
+			}
+			e.closeTLS(t, servers...)
+		})
+	})
+}
+
+// TestHandshakeByTheByte: part of a record takes no slot, and a flight is not cut into records without end.
+func TestHandshakeByTheByte(t *testing.T) {
+	eachReceive(t, func(e *env) {
+		e.run(func(t *loop.Task) {
+			slots := loop.NewSemaphore(1)
+			must(slots.Acquire(t, 1)) // nobody gets one
+			c, peer := e.stranger(t)
+			s := NewTLSServer(c, serverConfig(tls.VersionTLS13))
+			var ended error
+			h := e.spawn("server", func(*loop.Task) { ended = s.HandshakeWithin(slots) })
+			hello := clientHello()
+			for _, b := range hello[:len(hello)-1] {
+				must2(peer.Write([]byte{b}))
+			}
+			e.until(t, "all of it is taken", func() bool { return s.shake != nil && s.shake.flight == len(hello)-1-tlsTicket })
+			slots.Release(1)
+			_ = peer.Close()
+			join(t, h)
+			if ended == nil || slots.Free() != 1 {
+				failf("it ends with %v, and %d slots are free", ended, slots.Free())
+			}
+			e.closeTLS(t, s)
+
+			c, peer = e.stranger(t)
+			s, ended = NewTLSServer(c, serverConfig(tls.VersionTLS13)), nil
+			h = e.spawn("server", func(*loop.Task) { ended = s.HandshakeWithin(slots) })
+			for i := range tlsRecords + 1 {
+				must2(peer.Write([]byte{22, 3, 1, 0, 1, hello[tlsHeader+i]}))
+				e.until(t, "it is taken", func() bool {
+					return ended != nil || s.shake != nil && s.shake.flight == 6*(i+1)-tlsTicket
+				})
+			}
+			join(t, h)
+			if ended != ErrTLSFlight {
+				failf("it ends with %v", ended)
+			}
+			_ = peer.Close()
+			e.closeTLS(t, s)
+		})
+		e.noTLSBlocks()
+	})
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/ringway/ringway/gateway/filter"
 	"github.com/ringway/ringway/gateway/upstream/h2"
 	"github.com/ringway/ringway/proto/header"
+
+	"github.com/ringway/ringway/gateway/inbound"
 )
 
 // TestHTTP2UpstreamHoards: clients that ask for very much and take nothing lose their responses in the end; who takes what comes gets it
@@ -95,5 +97,41 @@ func TestResponseGivenUpEarly(t *testing.T) {
 			}
 			_ = c.Close()
 		}
+	})
+}
+
+// TestWebHoarded: what is translated between the two does not keep a request of gRPC-Web alive whose stream is gone.
+func TestWebHoarded(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d DriverName) {
+		r := start(t, d, with{cluster: overH2, route: "filters: [{grpc_web: {}}]"}, frames(t, func(k *framed, _ int) {
+			for id := k.begun(); id != 0; id = k.begun() {
+				k.head(id, false, ":status", "200", "content-type", "application/grpc+proto")
+			}
+		}))
+		const streams, blocks = 128, 8 // of a connection, and of a stream that is full
+		piece := make([]byte, 16<<10-1)
+		opened := uint64(0)
+		var all []*framed
+		for range inbound.MaxH2Blocks/streams/blocks + 1 {
+			k := r.dialFramed()
+			all = append(all, k)
+			for i := range uint32(streams) {
+				k.head(2*i+1, false, ":method", "POST", ":scheme", "http", ":path", "/unread", ":authority", "x", "content-type", "application/grpc-web+proto")
+				for range 4 {
+					_ = k.WriteData(2*i+1, false, piece)
+				}
+				opened++
+			}
+		}
+		var reset, left uint64
+		eventually(t, "those that are given up end", func() bool {
+			c := r.g.Snapshot().Listeners[0].HTTP2
+			reset, left = c.ResetsGateway, uint64(c.Streams)
+			return reset >= 64 && reset+left <= opened
+		})
+		for _, k := range all {
+			_ = k.c.Close()
+		}
+		eventually(t, "none is left", func() bool { return r.g.Snapshot().Listeners[0].HTTP2.Streams == 0 })
 	})
 }

@@ -41,6 +41,17 @@ func (s *Semaphore) Acquire(t *Task, n int) error {
 	return err
 }
 
+// AcquireFirst is Acquire before all that wait, for who ends sooner what those have yet to begin.
+func (s *Semaphore) AcquireFirst(t *Task, n int) error {
+	if n >= 0 && n <= s.free {
+		s.free -= n
+		return nil
+	}
+	t.place.ahead = true
+	defer func() { t.place.ahead = false }()
+	return s.Acquire(t, n)
+}
+
 // TryAcquire takes n units if they are free and nobody waits.
 func (s *Semaphore) TryAcquire(n int) bool {
 	if n < 0 {

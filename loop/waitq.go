@@ -9,6 +9,7 @@ type waiter struct {
 	ticket     Ticket // of a Select; the zero Ticket for a plain wait
 	parcel     any    // the record around the waiter, for queues that move values
 	n          int    // what it asks for, where that differs
+	ahead      bool   // it does not stand behind those that wait
 	granted    bool
 }
 
@@ -28,6 +29,20 @@ func (q *waitq) push(w *waiter) {
 		q.first = w
 	}
 	q.last = w
+}
+
+// pushFirst is push before all others.
+func (q *waitq) pushFirst(w *waiter) {
+	if w.queue != nil {
+		panic("loop: a case stands in one Select at a time")
+	}
+	w.queue, w.prev, w.next = q, nil, q.first
+	if q.first != nil {
+		q.first.prev = w
+	} else {
+		q.last = w
+	}
+	q.first = w
 }
 
 // leave takes w out of its queue; one that stands nowhere is left alone.
@@ -84,7 +99,11 @@ func (w *waiter) await(t *Task, q *waitq) (granted bool, err error) {
 		return false, t.cause
 	}
 	w.task, w.granted = t, false
-	q.push(w)
+	if w.ahead {
+		q.pushFirst(w)
+	} else {
+		q.push(w)
+	}
 	for !w.granted {
 		if err = t.Park(w); err != nil {
 			break

@@ -131,6 +131,9 @@ func (r *h2Request) write(p []byte, last bool) error {
 		c.proceed()
 		return err
 	}
+	if c.lost() != nil || r.stream.State() == http2.Closed {
+		return errGivenUp // nobody would wake it. Its task may not know, where somebody has cleared the cause
+	}
 	r.out, r.last = p, last
 	c.hc.SetNow(r.h.n.Loop.Now()) // from which its patience counts
 	c.hc.SetReady(r.stream, true)

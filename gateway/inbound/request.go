@@ -137,6 +137,8 @@ func (r *request) broken(err, source error) {
 	switch cause := r.Task.Cause(); {
 	case cause != nil:
 		r.err = errs.From(errs.CodeOf(cause), err, "send response")
+	case errs.SourceOf(source) == errs.SourceClient: // its request could not be read
+		r.err = errs.From(errs.CodeOf(source), source, "send response")
 	case source != nil:
 		r.err = errs.From(errs.UpstreamBodyIncomplete, source, "send response")
 		h.Log.Warn("response cut short", "listener", h.Name, "route", r.Route, "cluster", r.Cluster, "err", r.err)

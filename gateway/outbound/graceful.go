@@ -56,8 +56,8 @@ func (g *graceful) end(err error) error {
 	switch {
 	case errors.Is(err, h2.ErrDeadline), errors.Is(err, loop.ErrTimeout), late(c.x, err):
 		status, why = grpc.DeadlineExceeded, grpc.ErrDeadline.Error()
-	case cause != nil && (errors.Is(cause, errs.ClientClosed) || errors.Is(cause, loop.ErrStopped)):
-		return err
+	case cause != nil && (errors.Is(cause, errs.ClientClosed) || errors.Is(cause, errs.Overloaded) || errors.Is(cause, loop.ErrStopped)):
+		return err // its stream is gone
 	case cause != nil: // the request could not be read to its end: the client is there still
 		task.ClearCause()
 		status, why = grpc.OfError(cause), errs.CodeOf(cause).Title()

@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,5 +145,115 @@ func unserved(t *testing.T) conn.Address {
 	}
 	a, _ := conn.NewAddress(ln.Addr().String())
 	_ = ln.Close()
+	return a
+}
+
+// window lets the server of the first connection take so many bytes more of all bodies together.
+func (p *pool) window(n byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const settings, update = "\x00\x00\x00\x04\x00\x00\x00\x00\x00", "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00"
+	_, _ = p.accepted[0].Write([]byte(settings + update + string([]byte{n, 0})))
+}
+
+// TestUploadsGoBack: an upload that waits for another connection takes the clogged one as soon as its server takes bodies again.
+func TestUploadsGoBack(t *testing.T) {
+	eachDriver(t, PoolSpec{Idle: 8, Connections: 2, Waiting: 50}, func(p *pool) {
+		p.shared(100)
+		hung := backlogged(p.T)
+		p.do(func(t *loop.Task) {
+			p.c.Settings.Connect = 3 * time.Second // the test lasts as long
+			first := p.clog(t)
+			before := p.e.addr
+			p.e.addr = hung
+			var got *Multi
+			h := p.l.Go("upload", func(t *loop.Task) { got = p.take(t, true) })
+			for len(p.e.wanting) == 0 || p.e.dialing == 0 {
+				_ = t.Sleep(time.Millisecond)
+			}
+			p.window(64)
+			_ = t.Join(h)
+			if got != first.m || p.e.dialing == 0 {
+				p.Errorf("it took %p, not %p, and %d connections are being made", got, first.m, p.e.dialing)
+			}
+			got.reserved--
+			p.e.addr = before
+			first.end(t)
+		})
+	})
+}
+
+// TestCloggedByItsOwnWindow: a connection is clogged when it has had no window for a while, however long a body has waited for its own.
+func TestCloggedByItsOwnWindow(t *testing.T) {
+	eachDriver(t, PoolSpec{Idle: 8, Connections: 20, Waiting: 50}, func(p *pool) {
+		p.shared(100)
+		p.do(func(t *loop.Task) {
+			first := p.clog(t) // its stream's window is used up, too
+			p.window(16)
+			for !first.m.HasWindow() {
+				_ = t.Sleep(time.Millisecond)
+			}
+			_ = t.Sleep(200 * time.Millisecond)
+			m := p.take(t, true)
+			s, err := m.Open(&request, nil, false)
+			if err != nil {
+				p.Error(err)
+				return
+			}
+			if n, _ := s.Offer(make([]byte, 16<<8), false); n != 16<<8 || m.HasWindow() || m.Clogged() {
+				p.Errorf("%d bytes sent, a window %v, clogged %v", n, m.HasWindow(), m.Clogged())
+			}
+			m.Close(s)
+			first.end(t)
+		})
+	})
+}
+
+// TestUploadsSpillSoFar: a server that takes nothing on several connections does not get more and more of them.
+func TestUploadsSpillSoFar(t *testing.T) {
+	eachDriver(t, PoolSpec{Idle: 512, Connections: 100, Waiting: 50}, func(p *pool) {
+		p.shared(100)
+		p.do(func(t *loop.Task) {
+			var all []stuck
+			for range 2 * maxClogged {
+				all = append(all, p.clog(t))
+			}
+			if p.e.open != maxClogged {
+				p.Errorf("%d connections", p.e.open)
+			}
+			for _, s := range all {
+				s.end(t)
+			}
+		})
+	})
+}
+
+// backlogged is an address whose accept queue is full: connecting to it neither succeeds nor fails.
+func backlogged(t *testing.T) conn.Address {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
+	for { // until one gets no answer
+		c, err := net.DialTimeout("tcp", text, 100*time.Millisecond)
+		if err != nil {
+			break
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	a, err := conn.NewAddress(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return a
 }

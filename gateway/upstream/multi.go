@@ -141,12 +141,19 @@ func (e *Endpoint) settleFor(w *waiter) {
 	}
 }
 
+// maxClogged is how many connections whose servers take no more of bodies are enough to tell that another would be like them.
+const maxClogged = 4
+
 // roomy is the first connection that has room for a stream: later ones come to rest when the first suffices. For an upload it is the
-// first of those that have a window for bodies, else one that is not clogged. If there are only clogged ones, a picky upload rather waits
-// for one that can be made.
+// first of those that have a window for bodies, else one that is not clogged. If there are only clogged ones, and few, a picky upload
+// rather waits for one that can be made.
 func (e *Endpoint) roomy(upload, picky bool) *Multi {
 	var best *Multi
+	clogged := 0
 	for _, m := range e.multi {
+		if upload && m.Clogged() {
+			clogged++
+		}
 		switch {
 		case !m.stays() || m.Room() <= m.reserved:
 		case !upload || m.HasWindow():
@@ -155,7 +162,7 @@ func (e *Endpoint) roomy(upload, picky bool) *Multi {
 			best = m
 		}
 	}
-	if picky && best != nil && best.Clogged() && (e.dialing > 0 || e.mayDial()) {
+	if picky && clogged < maxClogged && best != nil && best.Clogged() && (e.dialing > 0 || e.mayDial()) {
 		return nil
 	}
 	return best

@@ -91,7 +91,7 @@ func (d *Driver) received(op *loop.Op, c ring.CQE, r *loop.Result) bool {
 	switch {
 	case from.provided > 0: // now, or because a block came back since
 		d.push(op)
-	case !op.Driver.Polled && !op.PollFirst:
+	case !op.Driver.Polled && (!op.PollFirst || op.Multi && op.Code == loop.OpRecv):
 		// The kernel takes the buffer before it looks for data. Only who has data may queue for a buffer: the others
 		// would be given one, leave it unused, and no Return would come to serve the next.
 		op.Driver.Polled, op.Driver.Row = true, recvRow

@@ -74,6 +74,7 @@ type name struct {
 
 	ask         time.Time // when the responder is asked for a proof; zero: it is being asked, or none can be had
 	provenUntil time.Time // of the proof that is shown
+	revoked     int       // certificates in a row that had no proof but were revoked
 	unproven    error     // why the last question had no proof for an answer
 }
 

@@ -202,7 +202,7 @@ func (c *client) proven(n *name, cert *Certificate, p proof, err error) {
 	if p.due.After(n.ask) {
 		n.ask = p.due
 	}
-	n.provenUntil, n.unproven = p.until, nil
+	n.provenUntil, n.unproven, n.revoked = p.until, nil, 0
 	if !bytes.Equal(n.cert.TLS.OCSPStaple, p.raw) {
 		c.staple(n, p.raw)
 		c.log.Info("certificate has a new OCSP response", "name", n.text, "until", p.until)
@@ -249,14 +249,31 @@ func (c *client) checkProofs(now time.Time) {
 
 // replace has a certificate renewed that was revoked, unless another process has done so. It is shown until there is another one.
 func (c *client) replace(n *name, cert *Certificate, why error) {
+	c.mu.Lock()
+	try := n.revoked
+	c.mu.Unlock()
+	if try > 0 { // the one that was got for one that was revoked is revoked, too: authorities count orders
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-time.After(backoff(try, why)):
+		}
+	}
 	err := c.load(c.ctx, n.text)
 	if now := c.lookup(n.text); now == nil || now.hash != cert.hash {
 		return
 	}
 	c.log.Warn("certificate revoked, getting another one", "name", n.text, "err", why)
-	err = errors.Join(err, c.config.RenewCertSync(c.ctx, n.text, true))
+	c.mu.Lock()
+	n.revoked++ // before what comes is asked for a proof
+	c.mu.Unlock()
+	failed := c.config.RenewCertSync(c.ctx, n.text, true)
+	err = errors.Join(err, failed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if failed != nil {
+		n.revoked--
+	}
 	if c.names[n.text] == n && n.cert.hash == cert.hash {
 		n.ask = time.Now().Add(backoff(max(n.tries, 1), err))
 	}

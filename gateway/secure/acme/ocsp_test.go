@@ -1,12 +1,14 @@
 package acme
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"io"
 	"math/big"
@@ -227,6 +229,54 @@ func TestRevoked(t *testing.T) {
 	other := v.issue(dir, "a.example", v.URL) // by another process
 	claim.of.checkProofs(time.Now().Add(time.Hour))
 	eventually(t, "what another process has got is shown", func() bool { return claim.Lookup("a.example").TLS.Leaf.Equal(other) })
+}
+
+// issuing is an authority that has a certificate ready at once.
+type issuing struct {
+	*vouching
+	key    string
+	orders atomic.Int32
+}
+
+func (i *issuing) IssuerKey() string { return i.key }
+
+func (i *issuing) Issue(_ context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	i.orders.Add(1)
+	x := &x509.Certificate{SerialNumber: big.NewInt(i.next.Add(1)), DNSNames: csr.DNSNames, OCSPServer: []string{i.URL},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, x, i.cert, csr.PublicKey, i.vouching.key)
+	if err != nil {
+		return nil, err
+	}
+	var chain []byte
+	for _, b := range [][]byte{der, i.cert.Raw} {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b})...)
+	}
+	return &certmagic.IssuedCertificate{Certificate: chain, Metadata: map[string]string{}}, nil
+}
+
+// TestRevokedAgain: where what was got for a revoked certificate is revoked, too, there are pauses before the next orders.
+func TestRevokedAgain(t *testing.T) {
+	v, dir := newVouching(t), t.TempDir()
+	v.issue(dir, "a.example", v.URL)
+	claim, err := newRegistry(t).Claim(&Spec{CA: nowhere, KeyType: P256, Storage: dir}, []string{"a.example"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a proof is there", func() bool { c := claim.Lookup("a.example"); return c != nil && len(c.TLS.OCSPStaple) > 0 })
+	c, i := claim.of, &issuing{vouching: v, key: claim.of.issuer.key}
+	c.config.Issuers = []certmagic.Issuer{i}
+	v.says.Store(ocsp.Revoked)
+	c.mu.Lock()
+	n := c.names["a.example"]
+	cert := n.cert
+	c.mu.Unlock()
+	c.work.Go(func() { c.replace(n, cert, errRevoked) })
+	eventually(t, "another one is got", func() bool { return claim.Lookup("a.example").hash != cert.hash })
+	time.Sleep(500 * time.Millisecond) // of orders without pause, a hundred
+	if orders := i.orders.Load(); orders > 2 {
+		t.Errorf("%d orders", orders)
+	}
 }
 
 // TestReadProof: what clients would not take is no proof.

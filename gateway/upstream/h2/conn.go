@@ -45,6 +45,7 @@ type Conn struct {
 
 	streams []*Stream // those that are not released
 	senders []*Stream // those that wait to send, the longest first
+	dryAt   int64     // since when the server takes no bytes of any body; 0: it does
 	asking  []*asker  // who waits for the server's settings
 	writing bool      // a task hands over what is pending
 	ending  bool      // it opens no streams any more, and ends with the last

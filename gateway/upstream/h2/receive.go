@@ -87,7 +87,9 @@ func (c *Conn) handle(ev *http2.Event) {
 		c.owner.Freed(c)
 	case http2.EventWindow:
 		if s == nil {
+			c.dryAt = 0
 			c.wakeSenders()
+			c.owner.Freed(c) // who waits for another connection may take this one again
 		} else if s.queued {
 			s.wakeSender()
 		}

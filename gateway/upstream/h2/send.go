@@ -11,16 +11,16 @@ import (
 // turn is how much a stream may send before others that wait have theirs, in bytes.
 const turn = 16 << 10
 
-// cloggedAfter is how long a body has waited to be sent when a connection without a window counts as clogged.
+// cloggedAfter is how long a connection for whose window bodies wait has had none when it counts as clogged.
 const cloggedAfter = 100 * time.Millisecond
 
 // HasWindow reports whether the server takes bytes of any body now.
 func (c *Conn) HasWindow() bool { return c.m.SendWindow() > 0 }
 
-// Clogged reports whether one more body would not get through soon: the server takes none, and others have waited for a while already.
+// Clogged reports whether one more body would not get through soon: the server has taken none for a while, and others wait already.
 // Requests without a body pass.
 func (c *Conn) Clogged() bool {
-	return len(c.senders) > 0 && !c.HasWindow() && c.loop.Now() >= c.senders[0].queuedAt+int64(cloggedAfter)
+	return len(c.senders) > 0 && !c.HasWindow() && c.loop.Now() >= c.dryAt+int64(cloggedAfter)
 }
 
 // Offer sends as much of p as the windows and what waits to be sent allow, and ends the request behind it if end is set and all
@@ -37,6 +37,9 @@ func (s *Stream) Offer(p []byte, end bool) (int, error) {
 	q := p[:min(len(p), room)]
 	n, err := c.m.AppendData(s.s, q, end && len(q) == len(p))
 	s.taken += uint64(n)
+	if c.dryAt == 0 && !c.HasWindow() {
+		c.dryAt = c.loop.Now()
+	}
 	if err != nil {
 		s.refusal = err
 		return n, err
@@ -79,7 +82,7 @@ func (s *Stream) AwaitRoom(t *loop.Task, limit time.Duration) error {
 		return s.refusal
 	}
 	if !s.queued {
-		s.queued, s.queuedAt = true, c.loop.Now()
+		s.queued = true
 		c.senders = append(c.senders, s)
 	}
 	if limit > 0 {

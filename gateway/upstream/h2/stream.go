@@ -45,7 +45,6 @@ type Stream struct {
 	sender    *loop.Task // waits to send
 	queued    bool       // in c.senders
 	taken     uint64     // bytes of the request's body that the windows took
-	queuedAt  int64      // since when
 	sent      bool       // the request is sent whole
 	refusal   error      // why no more of it is taken
 	sendTimer loop.Timer
