@@ -115,14 +115,14 @@ func TestGRPCStatuses(t *testing.T) {
 	}
 }
 
-// grpcEvery is how often one side says something in TestGRPCSilence, whose timeouts are ten times that.
+// grpcEvery is how often one side says something in TestGRPCSilence, whose timeouts are twenty times that.
 const grpcEvery = 100 * time.Millisecond
 
 // TestGRPCSilence: one side of a call may be silent for longer than any timeout while the other speaks.
 func TestGRPCSilence(t *testing.T) {
-	const read = ", timeouts: {read: 1s}"
+	const read = ", timeouts: {read: 2s}"
 	shape := with{cluster: overH2 + read, listener: read[2:]}
-	says := 2 * int(time.Second/grpcEvery)
+	says := 4 * int(time.Second/grpcEvery)
 	eachDriver(t, func(t *testing.T, d DriverName) {
 		t.Run("client", func(t *testing.T) {
 			r := start(t, d, shape, frames(t, func(k *framed, _ int) {
