@@ -56,8 +56,17 @@ func (e *FileError) Unwrap() error { return e.Err }
 // A start and a reload refuse such files, so that somebody looks. Who takes the place of a gateway that served goes on with them: all that is
 // not about this file is served at least, and the next file is taken over as soon as it is there.
 func Bearable(fault error) bool {
+	_, ok := bearable(fault)
+	return ok
+}
+
+// bearable is Bearable, and what is in the file.
+func bearable(fault error) (held sum, ok bool) {
 	f, ok := errors.AsType[*FileError](fault)
-	return ok && f.bearable
+	if !ok || !f.bearable {
+		return sum{}, false
+	}
+	return f.held, true
 }
 
 func readFile(path string) ([]byte, *FileError) {

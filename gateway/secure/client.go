@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -151,8 +150,8 @@ func (c *Client) Faults(now time.Time) (all []error) {
 
 // Bears reports whether a fault is bearable and of what c uses already. c may be nil.
 func (c *Client) Bears(fault error) bool {
-	f, ok := errors.AsType[*FileError](fault)
-	return ok && f.bearable && c != nil && (c.roots != nil && c.roots.sum == f.held || c.own != nil && c.own.sum == f.held)
+	held, ok := bearable(fault)
+	return ok && c != nil && (c.roots != nil && c.roots.sum == held || c.own != nil && c.own.sum == held)
 }
 
 // sessions is how many sessions are kept for resumption, for each endpoint on each loop: each connection of a pool may get

@@ -11,7 +11,7 @@
 // A file can be of no use to TLS (damaged, or not the key), or only to the other side (expired): the latter is Bearable, and whoever serves with it
 // already goes on (watch.go), over reloads, crashes and upgrades.
 //
-// Certificates that come from authorities are package acme's (in this folder), which managed.go shows to clients and answers for.
+// OCSP responders are asked by package responder. Certificates that come from authorities are package acme's (both in this folder), which managed.go shows to clients and answers for.
 //
 // Start reading at spec.go (what can be configured), then server.go (what loops share), watch.go and ocsp.go (what changes it), certificate.go and names.go (which
 // certificate a client gets), terminator.go (a handshake on a loop) and sign.go (where its signature is made). client.go is

@@ -1,23 +1,20 @@
 package secure
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/ringway/ringway/gateway/secure/responder"
 )
 
 const (
-	ocspLimit   = 64 << 10
-	ocspTimeout = 10 * time.Second
-	ocspRetry   = 5 * time.Minute
-	ocspAtOnce  = 8 // authorities that are asked at a time, of a listener
+	ocspRetry  = 5 * time.Minute
+	ocspAtOnce = 8 // authorities that are asked at a time, of a listener
 )
 
 // staple is the proof for one certificate that is asked for, and when to ask again.
@@ -172,7 +169,7 @@ func (s *Server) answered(a answer) {
 	s.current.Store(s.stapled(s.current.Load()))
 }
 
-// fetchProof asks the authority (RFC 6960 appendix A), and tells until when its answer is good.
+// fetchProof asks the authority, and tells until when its answer is good.
 func fetchProof(ctx context.Context, c *certificate) (raw []byte, until time.Time, err error) {
 	if len(c.leaf().OCSPServer) == 0 {
 		return nil, until, errors.New("the certificate names no OCSP responder")
@@ -181,28 +178,8 @@ func fetchProof(ctx context.Context, c *certificate) (raw []byte, until time.Tim
 	if err != nil {
 		return nil, until, err
 	}
-	question, err := ocsp.CreateRequest(c.leaf(), issuer, nil)
-	if err != nil {
+	if raw, err = responder.Ask(ctx, c.leaf(), issuer); err != nil {
 		return nil, until, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, ocspTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.leaf().OCSPServer[0], bytes.NewReader(question))
-	if err != nil {
-		return nil, until, err
-	}
-	req.Header.Set("Content-Type", "application/ocsp-request")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, until, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err = io.ReadAll(io.LimitReader(resp.Body, ocspLimit))
-	if err != nil {
-		return nil, until, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, until, fmt.Errorf("the OCSP responder answers %s", resp.Status)
 	}
 	now := time.Now()
 	r, err := checkProof(c, raw, now)

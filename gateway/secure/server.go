@@ -102,12 +102,12 @@ func (s *Server) Same(spec *Spec, names []string) bool {
 
 // Bears reports whether a fault is bearable and of what s uses already. It may be called on any goroutine.
 func (s *Server) Bears(fault error) bool {
-	f, ok := errors.AsType[*FileError](fault)
-	if !ok || !f.bearable {
+	held, ok := bearable(fault)
+	if !ok {
 		return false
 	}
 	now := s.current.Load()
-	return now.authorities != nil && now.authorities.sum == f.held || slices.ContainsFunc(now.certificates, func(c *certificate) bool { return c.sum == f.held })
+	return now.authorities != nil && now.authorities.sum == held || slices.ContainsFunc(now.certificates, func(c *certificate) bool { return c.sum == held })
 }
 
 // load reads all files.

@@ -7,20 +7,17 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/caddyserver/certmagic"
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/ringway/ringway/gateway/secure/responder"
 )
 
 const (
-	// proofLimit bounds one question to a responder, and proofBytes its answer.
-	proofLimit = 10 * time.Second
-	proofBytes = 64 << 10
 	// proofsAtATime is how many questions are asked at a time. Further ones wait for their turn.
 	proofsAtATime = 16
 	// proofRetry is how long a responder is left alone after an answer, and proofCheck how often is looked what is due.
@@ -92,32 +89,13 @@ func (c *Certificate) readProof(raw []byte, now time.Time) (p proof, err error) 
 	return p, nil
 }
 
-// askProof asks the responder that the certificate names (RFC 6960 appendix A).
+// askProof asks the responder that the certificate names.
 func (c *Certificate) askProof(ctx context.Context) ([]byte, error) {
 	issuer, err := x509.ParseCertificate(c.TLS.Certificate[1])
 	if err != nil {
 		return nil, err
 	}
-	question, err := ocsp.CreateRequest(c.TLS.Leaf, issuer, nil)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, proofLimit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.TLS.Leaf.OCSPServer[0], bytes.NewReader(question))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/ocsp-request")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the OCSP responder answers %s", resp.Status)
-	}
-	return io.ReadAll(io.LimitReader(resp.Body, proofBytes))
+	return responder.Ask(ctx, c.TLS.Leaf, issuer)
 }
 
 // keptProof is the proof that lies in the folder; without bytes if there is none that is good.
