@@ -26,11 +26,25 @@ func (s *Semaphore) Acquire(t *Task, n int) error {
 	if s.TryAcquire(n) {
 		return nil
 	}
+	return s.acquire(t, n, false)
+}
+
+// AcquireFirst is Acquire before all that wait, for who ends sooner what those have yet to begin.
+func (s *Semaphore) AcquireFirst(t *Task, n int) error {
+	if s.fits(n) {
+		s.free -= n
+		return nil
+	}
+	return s.acquire(t, n, true)
+}
+
+// acquire waits for n units, at the end of the queue or ahead of it.
+func (s *Semaphore) acquire(t *Task, n int, ahead bool) error {
 	if n > s.size {
 		return ErrWeight
 	}
 	t.place.n = n
-	granted, err := t.place.await(t, &s.q)
+	granted, err := t.place.awaitAt(t, &s.q, ahead)
 	switch {
 	case err == nil:
 	case granted:
@@ -41,27 +55,21 @@ func (s *Semaphore) Acquire(t *Task, n int) error {
 	return err
 }
 
-// AcquireFirst is Acquire before all that wait, for who ends sooner what those have yet to begin.
-func (s *Semaphore) AcquireFirst(t *Task, n int) error {
-	if n >= 0 && n <= s.free {
-		s.free -= n
-		return nil
-	}
-	t.place.ahead = true
-	defer func() { t.place.ahead = false }()
-	return s.Acquire(t, n)
-}
-
 // TryAcquire takes n units if they are free and nobody waits.
 func (s *Semaphore) TryAcquire(n int) bool {
-	if n < 0 {
-		panic("loop: fewer than no units asked of a Semaphore")
-	}
-	if n > s.free || !s.q.empty() {
+	if !s.fits(n) || !s.q.empty() {
 		return false
 	}
 	s.free -= n
 	return true
+}
+
+// fits reports whether n units are free.
+func (s *Semaphore) fits(n int) bool {
+	if n < 0 {
+		panic("loop: fewer than no units asked of a Semaphore")
+	}
+	return n <= s.free
 }
 
 // Release gives n units back.

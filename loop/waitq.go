@@ -9,7 +9,6 @@ type waiter struct {
 	ticket     Ticket // of a Select; the zero Ticket for a plain wait
 	parcel     any    // the record around the waiter, for queues that move values
 	n          int    // what it asks for, where that differs
-	ahead      bool   // it does not stand behind those that wait
 	granted    bool
 }
 
@@ -94,12 +93,15 @@ func (w *waiter) claim() bool {
 
 // await parks t in q until it is granted or the task is cancelled. Both may be true: then the caller passes the grant
 // on, or says that it has it.
-func (w *waiter) await(t *Task, q *waitq) (granted bool, err error) {
+func (w *waiter) await(t *Task, q *waitq) (granted bool, err error) { return w.awaitAt(t, q, false) }
+
+// awaitAt is await, before all others if it is ahead.
+func (w *waiter) awaitAt(t *Task, q *waitq, ahead bool) (granted bool, err error) {
 	if t.cause != nil {
 		return false, t.cause
 	}
 	w.task, w.granted = t, false
-	if w.ahead {
+	if ahead {
 		q.pushFirst(w)
 	} else {
 		q.push(w)
