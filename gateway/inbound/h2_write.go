@@ -13,7 +13,7 @@ const (
 	// h2Frame is the most of one body that is sent before others have their turn.
 	h2Frame = http2.MinMaxFrameSize
 	// lowestUrgency is that of the streams behind which nobody stands (RFC 9218 §4.1).
-	lowestUrgency = uint8(7)
+	lowestUrgency = uint8(http2.Urgencies - 1)
 )
 
 // h2Writer is a connection as the task that writes what it has to send. It starts behind the requests that the same turn of the

@@ -10,8 +10,8 @@ type Priority struct {
 	Incremental bool  // parts of it are of use, so that it shares with others of its urgency
 }
 
-// urgencies is the number of urgency levels.
-const urgencies = 8
+// Urgencies is the number of urgency levels, of which nought is the most urgent.
+const Urgencies = 8
 
 // DefaultPriority is what holds for a request that says nothing.
 var DefaultPriority = Priority{Urgency: 3}
@@ -29,7 +29,7 @@ func ParsePriority9218(value []byte) (p Priority, ok bool) {
 			return DefaultPriority, false
 		}
 		switch {
-		case string(key) == "u" && item.kind == sfInteger && item.value >= 0 && item.value < urgencies:
+		case string(key) == "u" && item.kind == sfInteger && item.value >= 0 && item.value < Urgencies:
 			p.Urgency = uint8(item.value)
 		case string(key) == "i" && item.kind == sfBoolean:
 			p.Incremental = item.value == 1

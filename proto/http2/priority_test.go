@@ -37,7 +37,7 @@ func TestPriority(t *testing.T) {
 			t.Errorf("%q: %+v, %v; want %+v, %v", c.in, p, ok, c.want, c.ok)
 		}
 	}
-	for urgency := range uint8(urgencies) {
+	for urgency := range uint8(Urgencies) {
 		for _, i := range []bool{false, true} {
 			p := Priority{urgency, i}
 			if got, ok := ParsePriority9218(p.Append(nil)); got != p || !ok {

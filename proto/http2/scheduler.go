@@ -8,7 +8,7 @@ import "math/bits"
 
 // scheduler holds the streams that could send, in two rings for each urgency.
 type scheduler struct {
-	heads [2 * urgencies]*Stream // at 2*urgency those in order, at 2*urgency+1 the incremental ones; the first to send
+	heads [2 * Urgencies]*Stream // at 2*urgency those in order, at 2*urgency+1 the incremental ones; the first to send
 	used  uint16                 // bit per ring: it is not empty
 	turn  uint8                  // bit per urgency: the incremental ones are next
 }
@@ -111,7 +111,7 @@ func (c *Conn) Next() *Stream {
 
 // SetPriority changes the priority of a stream, such as when the response itself has a Priority field (RFC 9218 §8).
 func (c *Conn) SetPriority(s *Stream, p Priority) {
-	if p.Urgency >= urgencies {
+	if p.Urgency >= Urgencies {
 		panic("http2: an urgency above 7")
 	}
 	queued := s.queued
