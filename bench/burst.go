@@ -49,12 +49,12 @@ func (b *bench) measureBursts(ctx context.Context, p *running, round int, durati
 // runBursts measures every proxy round by round, all of which stay running.
 func (b *bench) runBursts(ctx context.Context, contenders []contender) ([]burstSample, error) {
 	var samples []burstSample
-	err := b.inRounds(ctx, contenders, func(p *running, round int, duration time.Duration) error {
+	err := inRounds(ctx, b, contenders, []string{burstScenario}, func(p *running, scenario string, round int, duration time.Duration) error {
 		s, err := b.measureBursts(ctx, p, round, duration)
 		if err != nil || round == 0 {
 			return err
 		}
-		b.progress("round %d/%d  %-9s  %-13s %6.0f µs  %s", round, b.options.rounds, burstScenario, p.name, s.Worst, s.FailureText)
+		b.progress("round %d/%d  %-9s  %-13s %6.0f µs  %s", round, b.options.rounds, scenario, p.name, s.Worst, s.FailureText)
 		samples = append(samples, s)
 		return nil
 	})

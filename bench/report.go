@@ -215,24 +215,16 @@ func (s ratioSource) drop(failed map[string]string) {
 
 // invalid counts the samples with failures.
 func (r results) invalid() int {
-	count := 0
-	for _, s := range r.Loads {
-		if s.Failures > 0 {
-			count++
-		}
-	}
-	for _, s := range r.Idle {
-		if s.Failures > 0 {
-			count++
-		}
-	}
-	for _, s := range r.Tails {
-		if s.Failures > 0 {
-			count++
-		}
-	}
-	for _, s := range r.Bursts {
-		if s.Failures > 0 {
+	return countFailed(r.Loads, func(s loadSample) int64 { return int64(s.Failures) }) +
+		countFailed(r.Idle, func(s idleSample) int64 { return int64(s.Failures) }) +
+		countFailed(r.Tails, func(s tailSample) int64 { return s.Failures }) +
+		countFailed(r.Bursts, func(s burstSample) int64 { return s.Failures })
+}
+
+// countFailed counts the samples in which something failed.
+func countFailed[T any](samples []T, failures func(T) int64) (count int) {
+	for _, s := range samples {
+		if failures(s) > 0 {
 			count++
 		}
 	}

@@ -30,8 +30,8 @@ func rotated[T any](all []T, round int) []T {
 	return append(append([]T{}, all[first:]...), all[:first]...)
 }
 
-// inRounds starts every proxy and has each measured in turn, round by round, first once to warm up: that round is nought.
-func (b *bench) inRounds(ctx context.Context, contenders []contender, measure func(p *running, round int, duration time.Duration) error) error {
+// inRounds starts every proxy and has each measured in every scenario, round by round, first once to warm up: that round is nought.
+func inRounds[T any](ctx context.Context, b *bench, contenders []contender, scenarios []T, measure func(p *running, scenario T, round int, duration time.Duration) error) error {
 	var all []*running
 	for _, c := range contenders {
 		b.progress("starting %s", c.name)
@@ -47,54 +47,35 @@ func (b *bench) inRounds(ctx context.Context, contenders []contender, measure fu
 		if round == 0 {
 			duration = warmup
 		}
-		for _, p := range rotated(all, round) {
-			if err := measure(p, round, duration); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// runLoads starts every proxy and puts them under every load, round by round.
-// The samples before a failure are returned with it.
-func (b *bench) runLoads(ctx context.Context, contenders []contender, loads []load) ([]loadSample, error) {
-	var all []*running
-	for _, c := range contenders {
-		b.progress("starting %s", c.name)
-		p, err := b.start(ctx, c, nil)
-		if err != nil {
-			return nil, err
-		}
-		defer b.stop(p)
-		all = append(all, p)
-	}
-	var samples []loadSample
-	for round := 0; round <= b.options.rounds; round++ {
-		duration := b.options.duration
-		if round == 0 {
-			duration = warmup
-		}
-		for _, l := range loads {
+		for _, s := range scenarios {
 			for _, p := range rotated(all, round) {
-				sample, err := b.measure(ctx, p, l, round, duration)
-				if err != nil {
-					return samples, err
+				if err := measure(p, s, round, duration); err != nil {
+					return err
 				}
-				if round == 0 {
-					continue
-				}
-				b.progress("round %d/%d  %-9s  %-13s %6.1f + %6.1f µs  %7.0f/s  p99 %6.0f µs  %s",
-					round, b.options.rounds, l.name, p.name, sample.UserMicros, sample.SystemMicros,
-					sample.RequestsPerSecond, sample.P99Micros, sample.FailureText)
-				samples = append(samples, sample)
 			}
 		}
 		if round == 0 {
 			b.progress("warmed up")
 		}
 	}
-	return samples, nil
+	return nil
+}
+
+// runLoads puts every proxy under every load. The samples before a failure are returned with it.
+func (b *bench) runLoads(ctx context.Context, contenders []contender, loads []load) ([]loadSample, error) {
+	var samples []loadSample
+	err := inRounds(ctx, b, contenders, loads, func(p *running, l load, round int, duration time.Duration) error {
+		sample, err := b.measure(ctx, p, l, round, duration)
+		if err != nil || round == 0 {
+			return err
+		}
+		b.progress("round %d/%d  %-9s  %-13s %6.1f + %6.1f µs  %7.0f/s  p99 %6.0f µs  %s",
+			round, b.options.rounds, l.name, p.name, sample.UserMicros, sample.SystemMicros,
+			sample.RequestsPerSecond, sample.P99Micros, sample.FailureText)
+		samples = append(samples, sample)
+		return nil
+	})
+	return samples, err
 }
 
 // runIdle measures the memory of connections at rest, round by round.

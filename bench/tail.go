@@ -118,13 +118,13 @@ func (b *bench) startHandshakes(ctx context.Context, p *running, duration time.D
 // runTails measures every proxy round by round, all of which stay running.
 func (b *bench) runTails(ctx context.Context, contenders []contender) ([]tailSample, error) {
 	var samples []tailSample
-	err := b.inRounds(ctx, contenders, func(p *running, round int, duration time.Duration) error {
+	err := inRounds(ctx, b, contenders, []string{tailScenario}, func(p *running, scenario string, round int, duration time.Duration) error {
 		s, err := b.measureTail(ctx, p, round, duration)
 		if err != nil || round == 0 {
 			return err
 		}
 		b.progress("round %d/%d  %-9s  %-13s p99 %6.0f µs alone, %6.0f µs beside %.0f handshakes/s  %s",
-			round, b.options.rounds, tailScenario, p.name, s.AloneP99, s.BesideP99, s.HandshakesPerSecond, s.FailureText)
+			round, b.options.rounds, scenario, p.name, s.AloneP99, s.BesideP99, s.HandshakesPerSecond, s.FailureText)
 		samples = append(samples, s)
 		return nil
 	})
